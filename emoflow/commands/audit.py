@@ -1,0 +1,35 @@
+"""``emoflow audit``: which utterance is in which split, and what the splits share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emoflow.commands.experiment import read_stages
+from emoflow.commands.fit import take_option
+from emoflow.errors import ConfigError
+
+USAGE = """usage: emoflow audit --config CONFIG [--data.root PATH] [--key value ...]
+
+Makes the splits of a config and looks for what they share: speakers, sessions, sentences,
+equal audio (by its samples), equal rows. Trains nothing. Exits with 1 when an overlap is an
+error under the config's on_overlap.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    words = list(arguments)
+    if not words or "-h" in words or "--help" in words:
+        print(USAGE)
+        return 0
+    config, words = take_option(words, "config")
+    if config is None:
+        raise ConfigError("which config?", "give --config CONFIG, a path or a shipped name")
+    _, stages = read_stages(config, words)
+    stage = stages[-1]
+    corpus = stage.parser.instantiate(stage.config).data
+    corpus.prepare_data()
+    corpus.make_splits()
+    print("\n".join(corpus.describe_lines()))
+    corpus.audit.enforce(corpus.protocol.on_overlap)
+    return 0

@@ -1,0 +1,257 @@
+"""Configs: found by name, parsed into what one stage of a run is made of."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from emoflow.errors import ConfigError
+
+__all__ = ["Logging", "Stage", "find_config", "read_config", "read_stages", "stage_parser"]
+
+
+@dataclass(frozen=True)
+class Logging:
+    """Where metrics go, besides the run folder's own history.csv."""
+
+    kind: Literal["csv", "wandb", "tensorboard"] = "csv"
+    """csv is history.csv alone; wandb goes offline by itself when nobody is logged in."""
+    project: str = "emoflow"
+    """W&B project."""
+    entity: str | None = None
+    """W&B user or team; none is your default one."""
+    tags: list[str] = field(default_factory=list)
+    """W&B tags."""
+
+
+@dataclass
+class Stage:
+    """One stage of a run: a parsed config, and how to make its parts."""
+
+    name: str
+    config: Any
+    """Namespace of jsonargparse; ``dump`` gives its YAML."""
+    parser: Any
+
+    def plain(self) -> dict[str, Any]:
+        """Return the whole config as plain data."""
+        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
+        return dict(yaml.safe_load(text))
+
+
+def shipped_configs() -> Path:
+    """Return the folder of shipped configs: in the wheel, or in a source tree."""
+    inside = Path(str(resources.files("emoflow"))) / "configs"
+    return inside if inside.is_dir() else inside.parents[1] / "configs"
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config given by path or by the bare name of a shipped one.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither; the message lists the shipped ones.
+    """
+    given = Path(name)
+    if given.is_file():
+        return given
+    shipped = shipped_configs()
+    for candidate in (shipped / name, shipped / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(p.name for p in shipped.glob("*.yaml")))
+    raise ConfigError(f"no config {name!r}", f"give a path, or one of the shipped ones: {names}")
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """Return a config's mapping."""
+    path = find_config(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}", "mend the file") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a mapping of options", "see --print_config for the shape")
+    return content
+
+
+def stage_parser() -> Any:
+    """Return the parser of one stage's options."""
+    import lightning as L
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    from emoflow import corpora, tasks  # noqa: F401 - short class names are found among them
+    from emoflow.corpora.base import Corpus
+    from emoflow.nets import NetConfig
+    from emoflow.tasks import Task
+
+    set_parsing_settings(subclasses_enabled=[NetConfig], docstring_parse_attribute_docstrings=True)
+    for name in corpora.__all__:
+        getattr(corpora, name)
+    parser = ArgumentParser(prog="emoflow fit", exit_on_error=False)
+    add = parser.add_argument
+    add("--experiment", type=str, default="experiment", help="First folder below --folder.")
+    add("--run", type=str | None, default=None, help="Second folder; the time by default.")
+    add("--folder", type=str, default="runs", help="Where runs are kept.")
+    add("--seed", type=int, default=0, help="Seed of weights, order and augmentation.")
+    add("--monitor", type=str | None, default=None, help="Metric that selects the best epoch, "
+        "such as val/uar; the task's own by default.")
+    add("--patience", type=int | None, default=8, help="Epochs without a better --monitor "
+        "before training stops; null never stops early.")
+    add("--warm_start", type=dict[str, str], default={}, help="Modality to the run folder or "
+        "checkpoint whose tower it starts from, such as {speech: runs/kemdy20-arousal/A}.")
+    add("--freeze", type=bool, default=True, help="Keep warm-started towers as they are.")
+    add("--views", type=int, default=1, help="Stored views per utterance of what is frozen: "
+        "1 is no augmentation of its input.")
+    add("--average_weights", type=float, default=0.0, help="Decay per step of an exponential "
+        "moving average of the weights, which is what is validated, kept and tested; 0 is off.")
+    add("--compile", type=bool, default=False, help="Compile the net with torch.compile.")
+    parser.add_class_arguments(Logging, "logger", help="Where metrics go.")
+    parser.add_subclass_arguments(Task, "task", help="What is learned.")
+    parser.add_subclass_arguments(Corpus, "data", help="What it is learned from.")
+    parser.add_class_arguments(
+        L.Trainer,
+        "trainer",
+        skip={"logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing",
+              "profiler", "use_distributed_sampler", "num_sanity_val_steps",
+              "reload_dataloaders_every_n_epochs"},
+        instantiate=False,
+        help="Lightning's own options.",
+    )
+    parser.set_defaults({"trainer.max_epochs": 100, "trainer.deterministic": "warn"})
+    return parser
+
+
+def read_stages(
+    config: Mapping[str, Any] | str, overrides: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Stage]]:
+    """Parse a config into its stages, one for a config without any.
+
+    An override ``--key value`` goes to every stage that has the key, ``--STAGE.key value``
+    to that stage alone.
+
+    Returns
+    -------
+    tuple
+        ``{"experiment", "run", "folder"}``, and the stages in their order.
+
+    Raises
+    ------
+    ConfigError
+        For a key or value that no stage takes.
+    """
+    content = dict(read_config(config) if isinstance(config, str) else config)
+    shared = {k: v for k, v in content.items() if k != "stages"}
+    default = Path(config).stem if isinstance(config, str) else "experiment"
+    pairs = _pairs(overrides)
+    top: dict[str, Any] = {
+        "experiment": shared.get("experiment", default),
+        "run": shared.get("run"),
+        "folder": shared.get("folder", "runs"),
+    }
+    for key in ("experiment", "run", "folder"):
+        top |= {key: value for k, value in pairs if k == key}
+    pairs = [(k, v) for k, v in pairs if k not in top]
+    if "stages" in content:
+        named = {}
+        for name, stage in content["stages"].items():
+            own = dict(read_config(stage)) if isinstance(stage, str) else dict(stage)
+            if "config" in own:
+                own = merge(read_config(own.pop("config")), own)
+            named[name] = merge({k: v for k, v in shared.items() if k not in top}, own)
+    else:
+        named = {"": shared}
+    parser = stage_parser()
+    stages = []
+    reasons: dict[str, list[str]] = {}
+    for name, plain in named.items():
+        plain = {k: v for k, v in plain.items() if k not in ("run", "folder")}
+        plain["experiment"] = top["experiment"]
+        own = [(k.removeprefix(f"{name}."), v) for k, v in pairs if k.startswith(f"{name}.")]
+        general = [(k, v) for k, v in pairs if k.partition(".")[0] not in named]
+        taken, problems = _applicable(parser, plain, general)
+        for key, problem in problems.items():
+            reasons.setdefault(key, []).append(problem)
+        stages.append(Stage(name, _parse(parser, plain, [*taken, *own]), parser))
+    for key, problems_of in reasons.items():
+        if len(problems_of) == len(named):
+            raise ConfigError(f"--{key}: {problems_of[0]}", "emoflow fit --help lists the options")
+    return top, stages
+
+
+def _applicable(
+    parser: Any, plain: Mapping[str, Any], pairs: Sequence[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Return the overrides that a stage takes, and why it does not take the others."""
+    try:
+        _parse(parser, plain, pairs)
+    except ConfigError:
+        _parse(parser, plain, [])  # the config itself is sound, so an override is at fault
+    else:
+        return list(pairs), {}
+    taken: list[tuple[str, str]] = []
+    problems: dict[str, str] = {}
+    for pair in pairs:
+        try:
+            _parse(parser, plain, [*taken, pair])
+        except ConfigError as error:
+            problems[pair[0]] = error.what
+        else:
+            taken.append(pair)
+    return taken, problems
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` laid over it, mapping by mapping."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _pairs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Split ``--key value`` and ``--key=value`` words."""
+    pairs: list[tuple[str, str]] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise ConfigError(f"unexpected word {word!r}", "options are --key value")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise ConfigError(f"--{key} has no value", f"write --{key} VALUE")
+            value = rest.pop(0)
+        pairs.append((key, value))
+    return pairs
+
+
+def _parse(parser: Any, plain: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> Any:
+    """Parse a stage's config with overrides laid over it."""
+    content = dict(plain)
+    for key, value in pairs:
+        content = merge(content, _nested(content, key.split("."), value))
+    try:
+        return parser.parse_object(content, defaults=True)
+    except (ArgumentError, TypeError, ValueError, KeyError) as error:
+        raise ConfigError(
+            " ".join(str(error).split()), "emoflow fit --help lists the options"
+        ) from error
+
+
+def _nested(content: Any, path: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return ``{path: value}`` as mappings, with ``init_args`` where a class has been chosen."""
+    here = content if isinstance(content, Mapping) else {}
+    head, *rest = path
+    if "class_path" in here and head not in ("class_path", "init_args", "dict_kwargs"):
+        return {"init_args": _nested(here.get("init_args"), path, value)}
+    return {head: _nested(here.get(head), rest, value) if rest else value}

@@ -1,0 +1,168 @@
+"""``emoflow fit``: train from a config, test the best checkpoint, write a run folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emoflow.commands.experiment import Stage, read_stages, stage_parser
+from emoflow.errors import ConfigError
+
+__all__ = ["fit", "main"]
+
+USAGE = """usage: emoflow fit --config CONFIG [--key value ...]
+       emoflow fit --resume RUN
+
+  --config CONFIG   a YAML file, or the bare name of a shipped one (demo.yaml, kemdy20.yaml,
+                    emotiontts.yaml, ravdess.yaml, manifest.yaml, ...)
+  --resume RUN      a run folder: finished stages are kept, the cut-off one carries on
+  --print_config    print the whole config with its defaults, and stop
+  --STAGE.key VALUE an option for one stage of a config with stages; --key VALUE goes to
+                    every stage that has it
+
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    words = list(arguments)
+    if not words or "-h" in words or "--help" in words:
+        print(USAGE + _option_help(words))
+        return 0
+    printing = "--print_config" in words
+    words = [w for w in words if w != "--print_config"]
+    config, words = take_option(words, "config")
+    resumed, words = take_option(words, "resume")
+    if (config is None) == (resumed is None):
+        raise ConfigError("give either --config or --resume", "emoflow fit --help says more")
+    if resumed is not None:
+        if words:
+            raise ConfigError(
+                f"--resume takes no other options, there is {words[0]}",
+                "a resumed run keeps its config; start a new run to change an option",
+            )
+        fit(_read_run(Path(resumed)), run_folder=Path(resumed))
+        return 0
+    assert config is not None
+    if printing:
+        top, stages = read_stages(config, words)
+        print(yaml.safe_dump(_content(top, stages), sort_keys=False, allow_unicode=True), end="")
+        return 0
+    fit(config, words)
+    return 0
+
+
+def fit(
+    config: Mapping[str, Any] | str,
+    overrides: Sequence[str] = (),
+    *,
+    run_folder: Path | None = None,
+) -> Path:
+    """Run every stage of a config and return the run folder.
+
+    Parameters
+    ----------
+    config
+        Path or bare name of a config, or its content.
+    overrides
+        Words of a command line, ``["--data.root", "KEMDy20"]``.
+    run_folder
+        The folder of a run to carry on with.
+    """
+    from emoflow.commands.stage import run_stage, write_config
+    from emoflow.commands.summary import print_summary
+
+    top, stages = read_stages(config, overrides)
+    if run_folder is None:
+        run = top["run"] or _new_name()
+        run_folder = Path(top["folder"]) / top["experiment"] / run
+        if (run_folder / "config.yaml").exists() and "LOCAL_RANK" not in os.environ:
+            raise ConfigError(
+                f"{run_folder}: there is a run already",
+                f"carry on with: emoflow fit --resume {run_folder}, or give another --run",
+            )
+        top["run"] = run
+        write_config(run_folder / "config.yaml", _content(top, stages))
+    folders = stage_folders(run_folder, stages)
+    group = f"{top['experiment']}/{run_folder.name}"
+    results = {}
+    for stage in stages:
+        warm = {
+            modality: str(folders.get(source, source))
+            for modality, source in (stage.config.warm_start or {}).items()
+        }
+        folder = folders[stage.name]
+        if len(stages) > 1:
+            print(f"== {stage.name} ==", flush=True)
+            if stage is not stages[-1]:
+                write_config(folder / "config.yaml", stage.plain())
+        results[stage.name] = run_stage(
+            stage, folder, warm_start=warm, group=group, job_type=stage.name or "fit"
+        )
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and len(stages) > 1:
+        add_stages(run_folder, results, stages[-1].name)
+    print_summary(run_folder, results)
+    return run_folder
+
+
+def add_stages(folder: Path, results: Mapping[str, Any], last: str) -> None:
+    """Put the pretraining stages' metrics beside the last stage's own."""
+    from emoflow.commands.stage import write_results
+
+    pretraining = {name: metrics for name, metrics in results.items() if name != last}
+    write_results(folder, {**results[last], "stages": pretraining})
+
+
+def stage_folders(run_folder: Path, stages: Sequence[Stage]) -> dict[str, Path]:
+    """Return where each stage works: the last one in the run folder itself."""
+    inside = {stage.name: run_folder / "stages" / stage.name for stage in stages[:-1]}
+    return inside | {stages[-1].name: run_folder}
+
+
+def take_option(words: Sequence[str], name: str) -> tuple[str | None, list[str]]:
+    """Take ``--name value`` out of the words; return the value and the rest."""
+    rest = list(words)
+    for i, word in enumerate(rest):
+        if word.startswith(f"--{name}="):
+            return rest.pop(i).partition("=")[2], rest
+        if word == f"--{name}":
+            if i + 1 >= len(rest):
+                raise ConfigError(f"--{name} has no value", f"write --{name} VALUE")
+            rest.pop(i)
+            return rest.pop(i), rest
+    return None, rest
+
+
+def _content(top: Mapping[str, Any], stages: Sequence[Stage]) -> dict[str, Any]:
+    """Return the whole config as plain data: what ``config.yaml`` holds."""
+    if len(stages) == 1 and not stages[0].name:
+        return {**stages[0].plain(), **top}
+    return {**top, "stages": {stage.name: stage.plain() for stage in stages}}
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{folder}: not a run folder, config.yaml is missing", "check the path")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return dict(content)
+
+
+def _new_name() -> str:
+    """Return a name for a run: the time, the same in every process of one command."""
+    name = os.environ.get("EMOFLOW_RUN") if "LOCAL_RANK" in os.environ else None
+    name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    os.environ["EMOFLOW_RUN"] = name
+    return name
+
+
+def _option_help(words: Sequence[str]) -> str:
+    """Return the options of a stage, with those of the config's task, net and corpus."""
+    parser = stage_parser()
+    text: str = parser.format_help()
+    return text

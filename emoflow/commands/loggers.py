@@ -1,0 +1,116 @@
+"""Where metrics go besides the run folder: W&B, TensorBoard."""
+
+from __future__ import annotations
+
+import hashlib
+import netrc
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from emoflow.commands.experiment import Stage
+from emoflow.evaluation import confusion
+from emoflow.evaluation.plots import confusion_figure
+from emoflow.tasks import Task
+from emoflow.types import subset_name
+
+__all__ = ["ConfusionLog", "make_logger", "wandb_is_logged_in"]
+
+
+def wandb_is_logged_in() -> bool:
+    """Return whether W&B has a key: in ``WANDB_API_KEY`` or in the user's netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return netrc.netrc(path).authenticators(host or "") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def make_logger(
+    stage: Stage, folder: Path, group: str, job_type: str
+) -> Logger | bool:
+    """Return the configured logger; ``False`` where history.csv is enough."""
+    options = stage.config.logger
+    if options.kind == "csv":
+        return False
+    if options.kind == "tensorboard":
+        return TensorBoardLogger(save_dir=folder, name="tensorboard", version="")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    mode = os.environ.get("WANDB_MODE") or ("online" if wandb_is_logged_in() else "offline")
+    return WandbLogger(
+        name=f"{Path(group).name} {job_type}",
+        save_dir=str(folder),
+        id=hashlib.blake2b(str(folder.resolve()).encode(), digest_size=8).hexdigest(),
+        project=options.project,
+        entity=options.entity,
+        tags=list(options.tags),
+        group=group,
+        job_type=job_type,
+        mode=mode,
+        resume="allow" if mode == "online" else None,
+    )
+
+
+class RunConfig(L.Callback):
+    """Gives the dashboard the whole config and the protocol, once per run."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the config."""
+        corpus: Any = getattr(trainer, "datamodule", None)
+        content = dict(self.config)
+        if corpus is not None:
+            summary = corpus.protocol_summary()
+            content["protocol"] = {k: summary[k] for k in ("name", "fingerprint")}
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(content, allow_val_change=True)
+            else:
+                logger.log_hyperparams(content)
+
+
+class ConfusionLog(L.Callback):
+    """Logs the confusion matrix of every validation epoch, as an image and a table."""
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log it."""
+        if not (isinstance(pl_module, Task) and pl_module.labels and trainer.is_global_zero):
+            return
+        if not trainer.loggers or trainer.sanity_checking or not trainer.fit_loop.epoch_progress:
+            return
+        one = pl_module.predictions.get(subset_name(pl_module.net_config.modalities))
+        if one is None:
+            return
+        known = one["emotion"] >= 0
+        counts = confusion(
+            one["emotion"][known], one["outputs"][known].argmax(axis=1), len(pl_module.labels)
+        )
+        figure = confusion_figure(counts, pl_module.labels)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("val/confusion", [figure_array(figure)])
+                rows = [[t, *map(int, r)] for t, r in zip(pl_module.labels, counts, strict=True)]
+                logger.log_table(
+                    "val/confusion_table", columns=["truth", *pl_module.labels], data=rows
+                )
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure("val/confusion", figure, trainer.current_epoch)
+
+
+def figure_array(figure: Any) -> np.ndarray:
+    """Return a figure's pixels, (height, width, 4) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())

@@ -1,0 +1,45 @@
+"""``emoflow test``: score a run's best checkpoint on the test split again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from emoflow.commands.experiment import read_stages
+from emoflow.commands.fit import add_stages, stage_folders, take_option
+from emoflow.errors import ConfigError
+
+USAGE = """usage: emoflow test --run RUN [--data.root PATH] [--key value ...]
+
+Scores checkpoints/best.ckpt of a run folder on the test split of its own config, and writes
+predictions.parquet, metrics.json, confusion.png and report.html there anew. The split must
+have the fingerprint that the checkpoint was trained under.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    words = list(arguments)
+    if not words or "-h" in words or "--help" in words:
+        print(USAGE)
+        return 0
+    run, words = take_option(words, "run")
+    if run is None:
+        raise ConfigError("which run?", "give --run RUN, a folder that emoflow fit made")
+    folder = Path(run)
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{folder}: not a run folder, config.yaml is missing", "check the path")
+
+    from emoflow.commands.stage import retest_stage
+    from emoflow.commands.summary import print_summary
+
+    _, stages = read_stages(yaml.safe_load(path.read_text(encoding="utf-8")), words)
+    folders = stage_folders(folder, stages)
+    results = {stage.name: retest_stage(stage, folders[stage.name]) for stage in stages}
+    if len(stages) > 1:
+        add_stages(folder, results, stages[-1].name)
+    print_summary(folder, results)
+    return 0

@@ -1,0 +1,346 @@
+"""A corpus of your own, described by one table: no code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from emoflow.corpora.base import Corpus
+from emoflow.errors import CorpusError, LabelError
+from emoflow.frontends.transcripts import sentence_name
+from emoflow.types import Rating, Speech, Utterance, parse_emotion
+
+__all__ = ["Manifest"]
+
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+_SEX: dict[str, Literal["female", "male"]] = {
+    **dict.fromkeys(("female", "f", "woman", "여", "여성", "여자"), "female"),
+    **dict.fromkeys(("male", "m", "man", "남", "남성", "남자"), "male"),
+}
+_NOTHING = {"", "nan", "none", "null", "na", "n/a"}
+_COLUMNS = (
+    "id, corpus, speech (or path), start, end, text, speaker, session, sentence, emotion, "
+    "arousal, valence, sex, age, face, split, votes_LABEL, signal_NAME"
+)
+_SPEECH = ("speech", "path")
+_OWN = {"id", "corpus", "start", "end", "text", "speaker", "session", "sentence", "emotion"}
+_OWN |= {"arousal", "valence", "sex", "age", "face", "votes", "signals", "raters", *_SPEECH}
+
+
+class Manifest(Corpus):
+    """A corpus of your own: a CSV, TSV, JSONL or Parquet table with one row per utterance.
+
+    **Source** Yours.
+
+    **Licence** Yours.
+
+    **How to get it** Give the table's file as ``root``, or the folder that holds it as
+    ``manifest.csv`` (``.tsv``, ``.jsonl``, ``.parquet``). CSV is UTF-8 or CP949.
+
+    **Size** Any. Every row needs ``speech`` or ``text``; all other columns may be absent, and
+    any cell may be empty:
+
+    - ``id``: unique; by default the path of the speech and its start, or else the row's number;
+    - ``corpus``: by default ``manifest``; give it where ids recur in another table of yours;
+    - ``speech`` (or ``path``): audio file, absolute or relative to the table, in any format that
+      libsndfile reads; ``start`` and ``end`` in seconds where it holds more than the utterance;
+    - ``text``; ``sentence``: equal where the words are, by default made from the text;
+    - ``speaker``, ``session``: what a protocol holds out;
+    - ``emotion``: a shared name, or one that ``label_map`` translates or adds;
+    - ``votes_happy`` …: votes per emotion (JSONL: ``votes``, an object);
+    - ``sex``: female or male; ``age``: as it is; ``face``: picture file; ``signal_EDA`` …: files;
+    - ``split``: train, validation or test, for ``protocol.name: official``.
+
+    Further columns are kept as ``extra``. JSONL may hold ``raters``: a list of objects with
+    ``rater``, ``emotion``, ``arousal`` and ``valence``.
+
+    **Speakers** Without the column ``speaker``, no protocol can hold speakers out.
+
+    **Scales** ``arousal`` and ``valence`` are numbers on any one scale.
+
+    **Citation** Yours.
+    """
+
+    name = "manifest"
+    scale = None
+    modalities = ("speech", "text", "signals", "face")
+
+    def files(self) -> Iterator[tuple[str, int, int]]:
+        """Yield the table itself; the speech that it names is watched by the index."""
+        path = find_manifest(self.root)
+        facts = path.stat()
+        yield str(path), facts.st_size, facts.st_mtime_ns
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Yield one utterance per row."""
+        path = find_manifest(self.root)
+        folder = str(path.parent.resolve())
+        for number, row in _read(path):
+            where = f"{path}, row {number}"
+            name = _name(row, number)
+            try:
+                yield self._utterance(name, row, folder, where)
+            except LabelError:
+                raise  # a label that no map covers concerns the whole corpus
+            except CorpusError as error:
+                self.skip(name, str(path), error)
+
+    def official_split(self) -> dict[str, str] | None:
+        """Return the split per key where the table has a column ``split``, else ``None``."""
+        path = find_manifest(self.root)
+        splits = {}
+        for number, row in _read(path):
+            split = _text(row.get("split"))
+            if split is not None:
+                corpus = _text(row.get("corpus")) or self.name
+                splits[f"{corpus}/{_name(row, number)}"] = split.casefold()
+        return splits or None
+
+    def _utterance(self, name: str, row: dict[str, Any], folder: str, where: str) -> Utterance:
+        path = next((p for p in (_text(row.get(n)) for n in _SPEECH) if p), None)
+        speech = None
+        if path is not None:
+            start = _number(row.get("start"), "start", where)
+            end = _number(row.get("end"), "end", where)
+            speech = Speech(os.path.join(folder, path), start or 0.0, end)
+        text = _text(row.get("text"))
+        sentence = _text(row.get("sentence"))
+        if sentence is None and "sentence" not in row and text is not None:
+            sentence = sentence_name(text, name)
+        face = _text(row.get("face"))
+        signals = _group(row, "signals", "signal_")
+        named = {n: _text(file) for n, file in signals.items()}
+        votes = _group(row, "votes", "votes_")
+        counts = {self._label(n, where): _number(v, f"votes {n}", where) for n, v in votes.items()}
+        emotion, sex = _text(row.get("emotion")), _text(row.get("sex"))
+        if sex is not None and sex.casefold() not in _SEX:
+            raise CorpusError(
+                f"{where}: sex is {sex!r}", "write female or male, or leave the cell empty"
+            )
+        return Utterance(
+            id=name,
+            corpus=_text(row.get("corpus")) or self.name,
+            speaker=_text(row.get("speaker")),
+            session=_text(row.get("session")),
+            sentence=sentence,
+            speech=speech,
+            text=text,
+            signals={n: os.path.join(folder, f) for n, f in named.items() if f} or None,
+            face=None if face is None else os.path.join(folder, face),
+            emotion=None if emotion is None else self._label(emotion, where),
+            votes={n: count for n, count in counts.items() if count} or None,
+            arousal=_number(row.get("arousal"), "arousal", where),
+            valence=_number(row.get("valence"), "valence", where),
+            raters=self._raters(row.get("raters"), where),
+            sex=None if sex is None else _SEX[sex.casefold()],
+            age=_text(row.get("age")),
+            extra={n: _plain(value) for n, value in row.items() if _is_extra(n, value)},
+        )
+
+    def _label(self, label: str, where: str) -> str:
+        return parse_emotion(label, where=where, aliases=self.label_map)
+
+    def _raters(self, raters: Any, where: str) -> tuple[Rating, ...] | None:
+        if raters is None:
+            return None
+        if not isinstance(raters, list) or not all(isinstance(r, Mapping) for r in raters):
+            raise CorpusError(
+                f"{where}: raters is not a list of objects",
+                'write [{"rater": "A", "emotion": "happy", "arousal": 3, "valence": 4}, …]',
+            )
+        return tuple(
+            Rating(
+                str(r.get("rater", n)),
+                None if r.get("emotion") is None else self._label(str(r["emotion"]), where),
+                _number(r.get("arousal"), "a rater's arousal", where),
+                _number(r.get("valence"), "a rater's valence", where),
+            )
+            for n, r in enumerate(raters, start=1)
+        )
+
+
+def find_manifest(root: str | Path) -> Path:
+    """Return the table: ``root`` itself, or ``manifest.csv`` and the like in it.
+
+    Raises
+    ------
+    CorpusError
+        If there is none, or more than one.
+    """
+    root = Path(root).expanduser()
+    if root.is_dir():
+        found = [p for ending in _ENDINGS if (p := root / f"manifest{ending}").is_file()]
+        if len(found) == 1:
+            return found[0]
+        what = "holds several: " + ", ".join(p.name for p in found) if found else "holds none"
+        raise CorpusError(
+            f"{root}: {what}, of manifest.csv, .tsv, .jsonl, .parquet",
+            "give the table's file as data.root",
+        )
+    if not root.is_file():
+        raise CorpusError(f"{root}: no such file", "give the table's file as data.root")
+    if root.suffix.casefold() not in _ENDINGS:
+        raise CorpusError(
+            f"{root}: a manifest ends in .csv, .tsv, .jsonl or .parquet", "save it as one of these"
+        )
+    return root
+
+
+def _read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (row number, row); names of columns are stripped and case-folded if they are ours."""
+    ending = path.suffix.casefold()
+    if ending == ".parquet":
+        rows = _parquet_rows(path)
+    elif ending == ".jsonl":
+        rows = _json_rows(path)
+    else:
+        rows = _csv_rows(path, "\t" if ending == ".tsv" else ",")
+    known: dict[str, str] = {}
+    for number, row in rows:
+        yield number, {known.get(c) or known.setdefault(c, _column(c)): v for c, v in row.items()}
+
+
+def _column(column: object) -> str:
+    name = str(column).strip()
+    return name.casefold() if name.casefold() in {*_OWN, "split"} else name
+
+
+def _check(path: Path, header: Iterable[str]) -> None:
+    """Refuse a table whose columns cannot be told apart, or none of which is known."""
+    columns = Counter(map(_column, header))
+    twice = [name for name, count in columns.items() if count > 1]
+    if twice:
+        raise CorpusError(
+            f"{path}: two columns are called {twice[0]!r}", "rename or remove one of them"
+        )
+    if not {"text", *_SPEECH} & set(columns):
+        raise CorpusError(
+            f"{path}: no column speech, path or text; it has {', '.join(columns) or 'none'}",
+            f"rename the columns; known are {_COLUMNS}",
+        )
+
+
+def _csv_rows(path: Path, comma: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    table = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=comma)
+    try:
+        header = next(table, None) or []
+        _check(path, header)
+        for number, row in enumerate(table, start=2):
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) > len(header):
+                raise CorpusError(
+                    f"{path}, row {number}: {len(row)} cells below {len(header)} columns",
+                    'put text that holds a comma between double quotes: "so, what"',
+                )
+            yield number, dict(zip(header, row, strict=False))
+    except csv.Error as error:
+        raise CorpusError(f"{path}: not a CSV file ({error})", "save it again as CSV") from error
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(_decoded(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise CorpusError(
+                f"{path}, row {number}: not JSON ({error})", "write one object per line"
+            ) from error
+        if not isinstance(row, dict):
+            raise CorpusError(f"{path}, row {number}: not an object", "write one object per line")
+        yield number, row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise CorpusError(f"{path}: not a Parquet file ({error})", "save it again") from error
+    _check(path, table.column_names)
+    number = 0
+    for batch in table.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def _decoded(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(
+            f"{path}: cannot be read ({error.strerror})", "make it a file that you may read"
+        ) from error
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise CorpusError(
+        f"{path}: its text is neither UTF-8 nor CP949",
+        "save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8`",
+    )
+
+
+def _name(row: Mapping[str, Any], number: int) -> str:
+    given = _text(row.get("id"))
+    if given is not None:
+        return given
+    path = next((p for p in (_text(row.get(n)) for n in _SPEECH) if p), None)
+    start = _text(row.get("start"))
+    return f"row {number}" if path is None else path if start is None else f"{path}@{start}"
+
+
+def _text(cell: Any) -> str | None:
+    """Return a cell's text; ``None`` where it is empty."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # ids that pandas turned into floats
+    return str(cell).strip() or None
+
+
+def _number(cell: Any, what: str, where: str) -> float | None:
+    """Return a cell's number; ``None`` where it is empty."""
+    if cell is None or (isinstance(cell, str) and cell.strip().casefold() in _NOTHING):
+        return None
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        raise CorpusError(
+            f"{where}: {what} is {cell!r}, not a number", "write a number, or leave the cell empty"
+        ) from None
+    return None if math.isnan(number) else number
+
+
+def _group(row: Mapping[str, Any], whole: str, start: str) -> dict[str, Any]:
+    """Return what a row holds in an object, such as votes, and in columns, such as votes_sad."""
+    given = row.get(whole)
+    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else ()
+    columns = ((n[len(start) :], v) for n, v in row.items() if n.startswith(start))
+    return {**dict(pairs), **dict(columns)}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, list, dict)) else str(value)
+
+
+def _is_extra(name: str, value: Any) -> bool:
+    return (
+        name not in _OWN
+        and not name.startswith(("votes_", "signal_"))
+        and value is not None
+        and value != ""
+    )

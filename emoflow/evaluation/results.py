@@ -1,0 +1,284 @@
+"""From the predictions of a split to its part of ``metrics.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emoflow.errors import ConfigError, CorpusError, ProtocolError
+from emoflow.evaluation.floor import TrainingLabels, label_floor
+from emoflow.evaluation.intervals import Intervals, bootstrap, rounded
+from emoflow.evaluation.metrics import confusion, per_class, reliability
+from emoflow.types import MODALITIES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["evaluate", "main_subset", "scored"]
+
+_AGREEMENT = (0.0, 0.5, 0.7, 0.9, 1.0)  # share of the raters who chose the majority's label
+_LENGTH_SLICES = 4
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    *,
+    target: str,
+    labels: Sequence[str] = (),
+    training: TrainingLabels | ArrayLike,
+    ceiling: Mapping[str, Any] | None = None,
+    ceiling_source: str = "leave one rater out",
+    split: str | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score a split, every subset of modalities, and return plain data.
+
+    Parameters
+    ----------
+    predictions
+        One row per utterance and subset of modalities. Columns: ``subset``, the truth
+        (``emotion``, ``arousal`` or ``valence``), and for emotions ``p_<label>`` of every
+        label, else ``predicted_<target>``. Emotions are names. Used where there:
+        ``speaker``, ``seconds``, ``text``, ``agreement``.
+    target
+        ``emotion``, ``arousal`` or ``valence``.
+    labels
+        Emotions in the order of the classes.
+    training
+        Labels of the training split, for the floor: (utterance,) class numbers (-1 unknown)
+        or values (NaN unknown), or what was made of them before.
+    ceiling
+        Metric to value, of a human rater or of the corpus's maker; or such a mapping per
+        subset of modalities. Entries that are no metric of the task are left out.
+    ceiling_source
+        Where the ceiling comes from, for the report.
+    split
+        Score only the rows whose ``split`` is this; all rows by default.
+    repeats, seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        ``utterances`` and ``speakers`` scored; ``unlabelled`` utterances left out because
+        their truth is unknown or not among the labels; ``subsets``: subset to metric to
+        ``{"value", "low", "high"}``; ``floor``: metric to value; ``ceiling`` likewise
+        (absent without one) with ``ceiling_source``; ``target``; ``labels``; ``training``;
+        ``intervals``: how they were made; ``details``: subset to ``utterances``,
+        ``speakers`` and, for emotions, ``confusion``, ``per_class``, ``reliability``;
+        ``slices``: ``length`` and ``agreement``, each a list of ``name``, ``utterances``,
+        ``speakers``, ``metrics``. The floor and the slices are those of the subset with
+        the most modalities.
+
+    Raises
+    ------
+    CorpusError
+        If a column is missing.
+    ProtocolError
+        If no utterance of the split can be scored.
+    """
+    if target == "emotion" and not labels:
+        raise ConfigError("emotions need their labels", "give labels in the order of the classes")
+    _require(predictions, ["subset", target, *_outputs(target, labels)])
+    frame = predictions
+    if split is not None:
+        _require(frame, ["split"])
+        frame = frame[frame["split"] == split]
+    if not isinstance(training, TrainingLabels):
+        training = _training_labels(training, target, labels)
+    known = scored(frame, target, labels)
+    if known.empty:
+        raise ProtocolError(
+            f"the {split or 'given'} split has no utterance with a known {target} to score",
+            "check the labels of the task and the counts per split in protocol.json",
+        )
+    names = list(dict.fromkeys(known["subset"]))
+    names.sort(key=lambda name: -len(name.split("+")))
+    parts = {name: known[known["subset"] == name] for name in names}
+    main = parts[main_subset(names)]
+    whole = frame[frame["subset"] == main_subset(names)]
+
+    def score(part: pd.DataFrame) -> Intervals:
+        truth, outputs = _arrays(part, target, labels)
+        return bootstrap(
+            truth, outputs, target=target, speakers=_speakers(part), repeats=repeats, seed=seed
+        )
+
+    scores = {name: score(part) for name, part in parts.items()}
+    truth, _ = _arrays(main, target, labels)
+    result: dict[str, Any] = {
+        "utterances": len(main),
+        "speakers": _speaker_count(main),
+        "unlabelled": len(whole) - len(main),
+        "subsets": {name: _metrics(one) for name, one in scores.items()},
+        "floor": {n: rounded(v) for n, v in label_floor(training, truth, target).items()},
+    }
+    metrics = next(iter(result["subsets"].values()))
+    if ceiling and any(isinstance(value, Mapping) for value in ceiling.values()):
+        ceiling = ceiling.get(main_subset(names))
+    limit = {name: rounded(ceiling[name]) for name in metrics if ceiling and name in ceiling}
+    if limit:
+        result |= {"ceiling": limit, "ceiling_source": ceiling_source}
+    return result | {
+        "target": target,
+        "labels": list(labels),
+        "training": _training(training, labels),
+        "intervals": scores[main_subset(names)].to_json(),
+        "details": {name: _details(part, target, labels) for name, part in parts.items()},
+        "slices": _slices(main, lambda part: _metrics(score(part))),
+    }
+
+
+def main_subset(names: Sequence[str]) -> str:
+    """Return the subset with the most modalities; of equals, the first by modality."""
+
+    def rank(name: str) -> tuple[Any, ...]:
+        parts = name.split("+")
+        known = [MODALITIES.index(p) if p in MODALITIES else 99 for p in parts]
+        return (-len(parts), known, name)
+
+    return min(names, key=rank)
+
+
+def scored(predictions: pd.DataFrame, target: str, labels: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows whose truth is known (and among the labels)."""
+    truth = predictions[target]
+    return predictions[truth.isin(list(labels)) if target == "emotion" else truth.notna()]
+
+
+def _outputs(target: str, labels: Sequence[str]) -> list[str]:
+    return [f"p_{label}" for label in labels] if target == "emotion" else [f"predicted_{target}"]
+
+
+def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise CorpusError(
+            "predictions lack the column " + ", ".join(map(repr, missing)),
+            "write them again with `emoflow test --run RUN`",
+        )
+
+
+def _arrays(
+    part: pd.DataFrame, target: str, labels: Sequence[str]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    outputs = part[_outputs(target, labels)].to_numpy(np.float64)
+    if target != "emotion":
+        return part[target].to_numpy(np.float64), outputs[:, 0]
+    number = {label: k for k, label in enumerate(labels)}
+    return np.array([number[e] for e in part["emotion"]], np.int64), outputs
+
+
+def _speakers(part: pd.DataFrame) -> NDArray[Any] | None:
+    if "speaker" not in part or part["speaker"].isna().all():
+        return None
+    return part["speaker"].astype(object).to_numpy()
+
+
+def _speaker_count(part: pd.DataFrame) -> int:
+    return int(part["speaker"].nunique()) if "speaker" in part else 0
+
+
+def _metrics(intervals: Intervals) -> dict[str, Any]:
+    return {name: score.to_json() for name, score in intervals.scores.items()}
+
+
+def _training_labels(truth: ArrayLike, target: str, labels: Sequence[str]) -> TrainingLabels:
+    if target == "emotion":
+        return TrainingLabels.of_classes(truth, len(labels))
+    return TrainingLabels.of_values(truth)
+
+
+def _training(training: TrainingLabels, labels: Sequence[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"utterances": training.utterances}
+    if training.counts:
+        facts["counts"] = dict(zip(labels, training.counts, strict=True))
+    if training.mean is not None:
+        facts["mean"] = rounded(training.mean)
+    return facts
+
+
+def _details(part: pd.DataFrame, target: str, labels: Sequence[str]) -> dict[str, Any]:
+    details: dict[str, Any] = {"utterances": len(part), "speakers": _speaker_count(part)}
+    if target == "emotion":
+        truth, outputs = _arrays(part, target, labels)
+        matrix = confusion(truth, outputs.argmax(1), len(labels))
+        details["confusion"] = matrix.tolist()
+        details["per_class"] = {
+            label: {n: v if isinstance(v, int) else rounded(v) for n, v in values.items()}
+            for label, values in per_class(matrix, list(labels)).items()
+        }
+        details["reliability"] = [
+            {n: v if isinstance(v, int) else rounded(v) for n, v in one.items()}
+            for one in reliability(truth, outputs)
+        ]
+    return details
+
+
+def _slices(
+    main: pd.DataFrame, score: Callable[[pd.DataFrame], dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Score the utterances by length and by how far raters agree."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind, groups in (("length", _by_length(main)), ("agreement", _by_agreement(main))):
+        found[kind] = [
+            {
+                "name": name,
+                "utterances": len(part),
+                "speakers": _speaker_count(part),
+                "metrics": score(part),
+            }
+            for name, part in groups
+        ]
+    return {kind: rows for kind, rows in found.items() if rows}
+
+
+def _by_length(main: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Cut into quarters by seconds of speech, or by characters where there is no speech."""
+    if "seconds" in main and main["seconds"].notna().any():
+        lengths, unit, digits = main["seconds"].to_numpy(np.float64), "s", 1
+    elif "text" in main and main["text"].notna().any():
+        lengths = main["text"].fillna("").astype(str).str.len().to_numpy(np.float64)
+        unit, digits = "characters", 0
+    else:
+        return []
+    shares = np.linspace(0, 1, _LENGTH_SLICES + 1)[1:-1]
+    inner = np.unique(np.round(np.nanquantile(lengths, shares), digits))
+    edges = [-np.inf, *inner, np.inf]
+    parts = []
+    for low, high in pairwise(edges):
+        part = main[(lengths >= low) & (lengths < high)]
+        if np.isinf(low) and np.isinf(high):
+            name = "all"
+        elif np.isinf(low):
+            name = f"under {high:.{digits}f} {unit}"
+        elif np.isinf(high):
+            name = f"{low:.{digits}f} {unit} and more"
+        else:
+            name = f"{low:.{digits}f} to {high:.{digits}f} {unit}"
+        if len(part):
+            parts.append((name, part))
+    return parts if len(parts) > 1 else []
+
+
+def _by_agreement(main: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Cut by the share of raters who chose the majority's label."""
+    if "agreement" not in main or main["agreement"].isna().all():
+        return []
+    agreement = main["agreement"].to_numpy(np.float64)
+    parts = []
+    for low, high in pairwise(_AGREEMENT):
+        inside = (agreement >= low) & ((agreement < high) | ((high == 1.0) & (agreement <= 1)))
+        if inside.any():
+            name = (
+                f"under {100 * high:.0f} %"
+                if low == 0
+                else f"{100 * low:.0f} to {100 * high:.0f} %"
+            )
+            parts.append((name, main[inside]))
+    return parts if len(parts) > 1 else []

@@ -1,0 +1,79 @@
+"""The table of scores as cells of text, one source for the terminal and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["interval_text", "metric_order", "metric_title", "number", "result_table", "to_text"]
+
+_ORDER = ("macro_f1", "uar", "ccc_", "rmse_", "accuracy", "weighted_f1", "ece")
+_TITLES = {
+    "accuracy": "accuracy",
+    "uar": "UAR",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "ece": "ECE",
+    "rmse": "RMSE",
+    "ccc": "CCC",
+}
+
+
+def metric_title(name: str) -> str:
+    """Return how a metric is printed: ``ccc_arousal`` is ``CCC arousal``."""
+    if name in _TITLES:
+        return _TITLES[name]
+    kind, _, target = name.partition("_")
+    return f"{_TITLES.get(kind, kind)} {target}".strip()
+
+
+def metric_order(names: Sequence[str]) -> list[str]:
+    """Sort metrics, the ones to read first in front."""
+
+    def rank(name: str) -> int:
+        found = (k for k, prefix in enumerate(_ORDER) if name.startswith(prefix))
+        return next(found, len(_ORDER))
+
+    return sorted(names, key=rank)
+
+
+def number(value: float | None) -> str:
+    """Return three decimals, or a dash."""
+    if value is None:
+        return "–"
+    text = f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text
+
+
+def interval_text(score: Mapping[str, float | None]) -> str:
+    """Return ``[low, high]``, or nothing without an interval."""
+    if score.get("low") is None or score.get("high") is None:
+        return ""
+    return f"[{number(score['low'])}, {number(score['high'])}]"
+
+
+def result_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a split's scores: subsets, then floor and ceiling.
+
+    ``result`` is what :func:`~emoflow.evaluation.results.evaluate` returns.
+    """
+    subsets = result["subsets"]
+    metrics = metric_order(list(next(iter(subsets.values()))))
+    rows = [
+        [name, *(f"{number(s[m]['value'])} {interval_text(s[m])}".strip() for m in metrics)]
+        for name, s in subsets.items()
+    ]
+    rows += [
+        [name, *(number(result[name].get(m)) for m in metrics)]
+        for name in ("floor", "ceiling")
+        if result.get(name)
+    ]
+    return ["", *map(metric_title, metrics)], rows
+
+
+def to_text(result: Mapping[str, Any]) -> str:
+    """Return a split's scores as aligned lines for the terminal."""
+    header, rows = result_table(result)
+    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in [header, *rows])
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,56 @@
+"""Nets: modules that know tensors only, and the configs that describe them.
+
+A net is built by its config, ``SpeechNetConfig().build(outputs=1)``, and maps a
+:class:`emoflow.types.Batch` to raw outputs (batch, output).
+"""
+
+from emoflow.nets.attention import AttentionConfig, SelfAttention
+from emoflow.nets.compact_speech import CompactSpeech, CompactSpeechConfig
+from emoflow.nets.config import NetConfig
+from emoflow.nets.encoders import Encoder, SpeechEncoderConfig, TextEncoderConfig
+from emoflow.nets.frequency_conv import FrequencyConv, FrequencyConvConfig
+from emoflow.nets.heads import Head, HeadConfig
+from emoflow.nets.jamo_text import JamoText, JamoTextConfig
+from emoflow.nets.nets import (
+    MergedNet,
+    MergedNetConfig,
+    SpeechNet,
+    SpeechNetConfig,
+    TextNet,
+    TextNetConfig,
+)
+from emoflow.nets.pretrained_speech import PretrainedSpeech, PretrainedSpeechConfig
+from emoflow.nets.pretrained_text import PretrainedText, PretrainedTextConfig
+from emoflow.nets.states import States
+from emoflow.nets.towers import SpeechTowerConfig, TextTowerConfig, Tower
+
+__all__ = [
+    "AttentionConfig",
+    "CompactSpeech",
+    "CompactSpeechConfig",
+    "Encoder",
+    "FrequencyConv",
+    "FrequencyConvConfig",
+    "Head",
+    "HeadConfig",
+    "JamoText",
+    "JamoTextConfig",
+    "MergedNet",
+    "MergedNetConfig",
+    "NetConfig",
+    "PretrainedSpeech",
+    "PretrainedSpeechConfig",
+    "PretrainedText",
+    "PretrainedTextConfig",
+    "SelfAttention",
+    "SpeechEncoderConfig",
+    "SpeechNet",
+    "SpeechNetConfig",
+    "SpeechTowerConfig",
+    "States",
+    "TextEncoderConfig",
+    "TextNet",
+    "TextNetConfig",
+    "TextTowerConfig",
+    "Tower",
+]

@@ -1,0 +1,59 @@
+"""Dropout whose random numbers are cheap on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Dropout"]
+
+_LEVELS = 65536
+
+
+class Dropout(nn.Module):
+    """``torch.nn.Dropout``, several times faster on a CPU.
+
+    There, four decisions are cut out of each 64-bit random number; the probability is
+    rounded to a multiple of 1/65,536, and the scale fits the rounded one. Elsewhere, and
+    while compiling, it is torch's.
+    """
+
+    def __init__(self, probability: float = 0.5) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any shape → the same shape."""
+        if not self.training or self.probability <= 0:
+            return values
+        fast = values.device.type == "cpu" and self.probability < 1
+        if not fast or torch.compiler.is_compiling():
+            return F.dropout(values, self.probability)
+        dropped: Tensor = _FastDropout.apply(values, round(self.probability * _LEVELS))
+        return dropped
+
+    def extra_repr(self) -> str:
+        """Show the probability."""
+        return f"{self.probability}"
+
+
+class _FastDropout(torch.autograd.Function):
+    """Drops ``levels`` of 65,536 values and scales the rest."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, levels: int) -> Tensor:
+        count = values.numel()
+        bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        keep = bits.view(torch.int16)[:count].view(values.shape) >= levels - _LEVELS // 2
+        ctx.scale = _LEVELS / (_LEVELS - levels)
+        ctx.save_for_backward(keep)
+        return keep.to(values.dtype).mul_(ctx.scale).mul_(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        (keep,) = ctx.saved_tensors
+        gradient = gradients[0]
+        return keep.to(gradient.dtype).mul_(ctx.scale).mul_(gradient), None

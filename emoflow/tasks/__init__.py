@@ -1,0 +1,29 @@
+"""Tasks: a net, a loss, metrics and an optimiser in one LightningModule."""
+
+from emoflow.tasks.base import Predictions, Task
+from emoflow.tasks.callbacks import Checkpoint, EarlyStop, EpochSeed, History
+from emoflow.tasks.checkpoints import AtomicCheckpointIO, load_task, read_checkpoint
+from emoflow.tasks.classifier import EmotionClassifier
+from emoflow.tasks.frozen import KeepFrozen
+from emoflow.tasks.optimisation import Optimisation
+from emoflow.tasks.regressors import ArousalRegressor, Regressor, ValenceRegressor
+from emoflow.tasks.warm_start import WarmStart
+
+__all__ = [
+    "ArousalRegressor",
+    "AtomicCheckpointIO",
+    "Checkpoint",
+    "EarlyStop",
+    "EmotionClassifier",
+    "EpochSeed",
+    "History",
+    "KeepFrozen",
+    "Optimisation",
+    "Predictions",
+    "Regressor",
+    "Task",
+    "ValenceRegressor",
+    "WarmStart",
+    "load_task",
+    "read_checkpoint",
+]

@@ -1,0 +1,316 @@
+"""The hidden states behind a demo corpus, ten raters who disagree about them, and the ceiling.
+
+The generative process, in the order in which it is drawn:
+
+1. an emotion; given it, arousal and valence (independent, normal, cut to 1…5), and whether
+   surprise can be heard and whether a word gives surprise, disgust or fear away;
+2. speech, which reveals arousal and the sound of surprise, and nothing of valence; words,
+   which reveal valence and the marker word, and nothing of arousal;
+3. ten raters, who judge what can be perceived (both), each with a bias and noise of their own.
+
+The written labels are therefore a noisy function of what the speech and the words reveal, and
+what an ideal observer could reach is known: see :func:`ceiling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from emoflow.testing.words import Marker
+
+__all__ = ["EMOTIONS", "LABELS", "Panel", "Ratings", "States", "ceiling", "draw_states"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+EMOTIONS = ("neutral", "happy", "surprise", "angry", "sad", "disgust", "fear")
+LABELS = ("neutral", "sad", "happy", "surprise", "angry")
+"""The five that the ceiling is for, in the order of their class numbers."""
+MARKERS: tuple[Marker, ...] = get_args(Marker)
+RATERS = tuple(f"Eval{n:02d}{sex}" for n, sex in enumerate("FMMFMFFMFM", start=1))
+"""KEMDy20's ten, as its header names them."""
+
+# Per emotion: share, then mean and spread of arousal, then of valence.
+_PROCESS = np.array(
+    [
+        (0.575, 2.85, 0.55, 3.05, 0.50),
+        (0.155, 3.60, 0.60, 4.30, 0.45),
+        (0.078, 4.30, 0.45, 3.40, 0.60),
+        (0.092, 4.10, 0.50, 1.80, 0.45),
+        (0.086, 1.90, 0.50, 1.85, 0.45),
+        (0.007, 3.10, 0.45, 1.60, 0.35),
+        (0.007, 3.70, 0.45, 1.90, 0.40),
+    ]
+)
+_SOUND = np.array([0.01, 0.03, 0.65, 0.02, 0.0, 0.0, 0.05])
+"""P(surprise is heard in the speech | emotion)."""
+_WORD = np.array(
+    [
+        (0.01, 0.0, 0.0),
+        (0.03, 0.0, 0.0),
+        (0.65, 0.0, 0.0),
+        (0.02, 0.02, 0.01),
+        (0.01, 0.01, 0.01),
+        (0.0, 0.85, 0.0),
+        (0.0, 0.0, 0.85),
+    ]
+)
+"""P(a word gives it away | emotion), per marker."""
+_TOLERANCE = 0.92
+"""How far from an emotion's place in the plane a rater still names it."""
+_PREFERENCE = np.array([0.6, 0.0, -2.0, 0.0, 0.0, -2.5, -2.5])
+"""Log preference per emotion: raters call little surprise, disgust or fear without a cue."""
+_CUE = 2.6
+"""What the sound or a word of an emotion adds to its log preference."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Hidden states of n utterances: what the speech and the words reveal."""
+
+    emotion: Ints
+    """(n,) number in EMOTIONS."""
+    arousal: Floats
+    """(n,) 1 to 5, heard in the speech."""
+    valence: Floats
+    """(n,) 1 to 5, read in the words."""
+    sound: npt.NDArray[np.bool_]
+    """(n,) whether surprise is heard."""
+    word: Ints
+    """(n,) 0 for none, else 1 + number in MARKERS."""
+
+    def __len__(self) -> int:
+        return len(self.emotion)
+
+    def take(self, rows: Ints | slice) -> States:
+        """Return the states of some utterances."""
+        return States(*(getattr(self, name)[rows] for name in States.__slots__))
+
+    def repeat(self, times: int) -> States:
+        """Return each state ``times`` times in a row."""
+        return self.take(np.repeat(np.arange(len(self)), times))
+
+
+def draw_states(rng: np.random.Generator, count: int) -> States:
+    """Return ``count`` states drawn from the process."""
+    emotion = rng.choice(len(EMOTIONS), count, p=_PROCESS[:, 0] / _PROCESS[:, 0].sum())
+    return _draw_given(rng, emotion.astype(np.int64))
+
+
+def _draw_given(rng: np.random.Generator, emotion: Ints) -> States:
+    _, mean_a, spread_a, mean_v, spread_v = _PROCESS[emotion].T
+    arousal = np.clip(rng.normal(mean_a, spread_a), 1, 5)
+    valence = np.clip(rng.normal(mean_v, spread_v), 1, 5)
+    sound = rng.random(len(emotion)) < _SOUND[emotion]
+    word = (rng.random(len(emotion))[:, None] > _WORD.cumsum(1)[emotion]).sum(1)
+    return States(emotion, arousal, valence, sound, (word + 1) % (len(MARKERS) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """What ten raters said of n utterances."""
+
+    emotion: Ints
+    """(n, rater) number in EMOTIONS."""
+    arousal: Ints
+    """(n, rater) 1 to 5."""
+    valence: Ints
+    """(n, rater) 1 to 5."""
+
+    def take(self, rows: Ints | slice) -> Ratings:
+        """Return the ratings of some utterances."""
+        return Ratings(self.emotion[rows], self.arousal[rows], self.valence[rows])
+
+    def votes(self) -> Ints:
+        """Return votes per emotion, (n, 7)."""
+        return np.stack([(self.emotion == k).sum(1) for k in range(len(EMOTIONS))], axis=1)
+
+    def winners(self) -> Ints:
+        """Return the single winner per utterance, -1 for a tie."""
+        votes = self.votes()
+        tied = (votes == votes.max(1, keepdims=True)).sum(1) > 1
+        return np.where(tied, -1, votes.argmax(1))
+
+    def means(self) -> tuple[Floats, Floats]:
+        """Return mean arousal and mean valence with one decimal."""
+        return self.arousal.mean(1).round(1), self.valence.mean(1).round(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Ten raters: their biases, and how they judge."""
+
+    arousal_bias: Floats
+    valence_bias: Floats
+    emotion_bias: Floats
+    """(rater, 7) in log preference."""
+    noise: float = 0.9
+    """Spread of one judgement of arousal or valence."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Panel:
+        """Return a panel of raters unlike each other."""
+        n = len(RATERS)
+        return cls(
+            rng.normal(0, 0.3, n), rng.normal(0, 0.3, n), rng.normal(0, 0.3, (n, len(EMOTIONS)))
+        )
+
+    def rate(self, states: States, rng: np.random.Generator) -> Ratings:
+        """Return what every rater says of every utterance."""
+        cumulative = self.preferences(states).cumsum(2)
+        draw = rng.random((*cumulative.shape[:2], 1), dtype=np.float32)
+        emotion = np.minimum((draw > cumulative).sum(2), len(EMOTIONS) - 1)
+        return Ratings(
+            emotion,
+            self._mark(states.arousal, self.arousal_bias, rng),
+            self._mark(states.valence, self.valence_bias, rng),
+        )
+
+    def preferences(self, states: States) -> npt.NDArray[np.float32]:
+        """Return P(rater names emotion | what is perceived), (n, rater, 7)."""
+        _, mean_a, _, mean_v, _ = _PROCESS.T
+        distance = (states.arousal[:, None] - mean_a) ** 2 + (states.valence[:, None] - mean_v) ** 2
+        score = _PREFERENCE - distance / (2 * _TOLERANCE**2)
+        surprise = EMOTIONS.index("surprise")
+        score[:, surprise] += _CUE * states.sound
+        for number, marker in enumerate(MARKERS, start=1):
+            score[:, EMOTIONS.index(marker)] += _CUE * (states.word == number)
+        full = (score[:, None, :] + self.emotion_bias).astype(np.float32)
+        full = np.exp(full - full.max(2, keepdims=True))
+        return np.asarray(full / full.sum(2, keepdims=True), dtype=np.float32)
+
+    def _mark(self, value: Floats, bias: Floats, rng: np.random.Generator) -> Ints:
+        noise = rng.normal(0, self.noise, (len(value), len(bias)))
+        return np.clip(np.rint(value[:, None] + bias + noise), 1, 5).astype(np.int64)
+
+
+Subset = Literal["speech", "text", "speech+text"]
+
+
+def ceiling(
+    states: States, panel: Panel, written: Ratings, rng: np.random.Generator
+) -> dict[str, dict[str, float]]:
+    """Return, per subset of modalities, what an ideal observer scores on the written labels.
+
+    The observer knows the process and the raters' biases, and of each utterance exactly what
+    the subset reveals: arousal and the sound of surprise from speech, valence and marker words
+    from text. What stays hidden is drawn from its distribution given what is known (through
+    the posterior of the emotion), a panel rates each draw, and the shares of the winners are
+    the posterior of the label; the mean marks are those of arousal and valence. Each metric
+    then gets the decision that is best for *it*, chosen from the posterior alone: the most
+    probable label for ``accuracy``; the posterior over the prior for ``uar``; in between, by
+    expected score, for ``macro_f1`` and ``weighted_f1``; the posterior mean for ``rmse_*``; the
+    same, stretched to the spread of the labels, for ``ccc_*``. So a net can beat the ceiling
+    by luck on few utterances, not by skill.
+
+    Emotion is scored where one of the five LABELS won alone, arousal and valence everywhere.
+    """
+    winner = written.winners()
+    number = np.array([LABELS.index(e) if e in LABELS else -1 for e in EMOTIONS])
+    label = np.where(winner < 0, -1, number[winner])
+    keep = label >= 0
+    arousal, valence = written.means()
+    subsets: tuple[Subset, ...] = ("speech", "text", "speech+text")
+    scores: dict[str, dict[str, float]] = {}
+    for subset in subsets:
+        posterior, mean_a, mean_v = _imagine(states, panel, subset, rng)
+        scores[subset] = {
+            **_classification(label[keep], posterior[keep]),
+            **_regression(arousal, *mean_a, "arousal"),
+            **_regression(valence, *mean_v, "valence"),
+        }
+    return scores
+
+
+def _imagine(
+    states: States, panel: Panel, subset: Subset, rng: np.random.Generator
+) -> tuple[Floats, tuple[Floats, float], tuple[Floats, float]]:
+    """Return the posterior (n, 5), and mean and expected variance of arousal and of valence."""
+    draws = int(np.clip(120_000 // max(len(states), 1), 48, 256))
+    posterior = np.empty((len(states), len(LABELS)))
+    marks = np.empty((2, len(states)))
+    variance = np.zeros(2)
+    order = [EMOTIONS.index(name) for name in LABELS]
+    for start in range(0, len(states), 256):
+        part = slice(start, min(start + 256, len(states)))
+        known = states.take(part)
+        ratings = panel.rate(_complete(known, subset, draws, rng), rng)
+        count = len(known)
+        winners = ratings.winners().reshape(count, draws)
+        shares = np.stack([(winners == k).mean(1) for k in order], axis=1) + 0.02 / draws
+        posterior[part] = shares / shares.sum(1, keepdims=True)
+        for row, values in enumerate(ratings.means()):
+            marks[row, part] = values.reshape(count, draws).mean(1)
+            variance[row] += values.reshape(count, draws).var(1).sum()
+    variance /= max(len(states), 1)
+    return posterior, (marks[0], float(variance[0])), (marks[1], float(variance[1]))
+
+
+def _complete(states: States, subset: Subset, draws: int, rng: np.random.Generator) -> States:
+    """Return ``draws`` full states per utterance, what the subset hides drawn given the rest."""
+    full = states.repeat(draws)
+    if subset == "speech+text":
+        return full
+    share, mean_a, spread_a, mean_v, spread_v = _PROCESS.T
+    if subset == "speech":
+        z = (states.arousal[:, None] - mean_a) / spread_a
+        heard = np.where(states.sound[:, None], _SOUND, 1 - _SOUND)
+        weight = share * heard * np.exp(-0.5 * z**2) / spread_a
+    else:
+        z = (states.valence[:, None] - mean_v) / spread_v
+        words = np.concatenate([1 - _WORD.sum(1, keepdims=True), _WORD], axis=1)
+        weight = share * words.T[states.word] * np.exp(-0.5 * z**2) / spread_v
+    cumulative = (weight / weight.sum(1, keepdims=True)).cumsum(1).repeat(draws, axis=0)
+    emotion = np.minimum((rng.random((len(full), 1)) > cumulative).sum(1), len(EMOTIONS) - 1)
+    hidden = _draw_given(rng, emotion)
+    if subset == "speech":
+        return States(emotion, full.arousal, hidden.valence, full.sound, hidden.word)
+    return States(emotion, hidden.arousal, full.valence, hidden.sound, full.word)
+
+
+def _classification(truth: Ints, posterior: Floats) -> dict[str, float]:
+    if not len(truth):
+        return {}
+    prior = posterior.mean(0)
+    names: Sequence[str] = ("macro_f1", "uar", "accuracy", "weighted_f1")
+    tempers = {"accuracy": (0.0,), "uar": (1.0,)}
+    found = {}
+    for name in names:
+        best = (-1.0, 0.0)
+        for temper in tempers.get(name, tuple(np.linspace(0, 1, 11))):
+            decision = (posterior / prior**temper).argmax(1)
+            expected = np.stack([posterior[decision == k].sum(0) for k in range(len(prior))], 1)
+            best = max(best, (_score(expected)[name], float(temper)))
+        decision = (posterior / prior ** best[1]).argmax(1)
+        counts = np.zeros((len(prior), len(prior)))
+        np.add.at(counts, (truth, decision), 1)
+        found[name] = _score(counts)[name]
+    return found
+
+
+def _score(counts: Floats) -> dict[str, float]:
+    """Return the scores of a (true, decided) table of counts."""
+    right, true, decided = counts.diagonal(), counts.sum(1), counts.sum(0)
+    f1 = 2 * right / np.maximum(true + decided, 1e-12)
+    return {
+        "macro_f1": float(f1.mean()),
+        "uar": float((right / np.maximum(true, 1e-12))[true > 0].mean()),
+        "accuracy": float(right.sum() / counts.sum()),
+        "weighted_f1": float((f1 * true).sum() / true.sum()),
+    }
+
+
+def _regression(truth: Floats, mean: Floats, variance: float, target: str) -> dict[str, float]:
+    spread = np.sqrt((mean.var() + variance) / max(mean.var(), 1e-12))
+    stretched = mean.mean() + (mean - mean.mean()) * spread
+    covariance = ((truth - truth.mean()) * (stretched - stretched.mean())).mean()
+    below = truth.var() + stretched.var() + (truth.mean() - stretched.mean()) ** 2
+    return {
+        f"rmse_{target}": float(np.sqrt(np.mean((truth - mean) ** 2))),
+        f"ccc_{target}": float(2 * covariance / below) if below > 0 else 0.0,
+    }

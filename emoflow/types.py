@@ -1,0 +1,260 @@
+"""The words everything else is written in: utterances, batches, emotions, units.
+
+Nothing here imports torch at run time, so that ``import emoflow`` stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from emoflow.errors import LabelError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = [
+    "MODALITIES",
+    "SAMPLE_RATE",
+    "Batch",
+    "Emotion",
+    "Modality",
+    "Needs",
+    "Rating",
+    "Speech",
+    "Target",
+    "Tokenizer",
+    "Utterance",
+    "parse_emotion",
+    "subset_name",
+]
+
+SAMPLE_RATE = 16_000
+"""Sampling rate in Hz of every waveform that reaches a net."""
+
+Modality = Literal["speech", "text", "signals", "face"]
+MODALITIES: tuple[Modality, ...] = ("speech", "text", "signals", "face")
+Target = Literal["emotion", "arousal", "valence"]
+
+
+class Emotion(StrEnum):
+    """The shared vocabulary of emotions; a corpus may use any part of it."""
+
+    NEUTRAL = "neutral"
+    CALM = "calm"
+    HAPPY = "happy"
+    SURPRISE = "surprise"
+    ANGRY = "angry"
+    SAD = "sad"
+    DISGUST = "disgust"
+    FEAR = "fear"
+
+
+_ALIASES = {
+    "anger": "angry",
+    "sadness": "sad",
+    "happiness": "happy",
+    "joy": "happy",
+    "surprised": "surprise",
+    "fearful": "fear",
+    "disgusted": "disgust",
+}
+
+
+def parse_emotion(
+    label: str, *, where: str, aliases: Mapping[str, str] | None = None
+) -> str:
+    """Return the shared name of ``label``, stripped and case-folded.
+
+    Parameters
+    ----------
+    label
+        The label as the corpus spells it.
+    where
+        File and row, for the error message.
+    aliases
+        The corpus's own map from its spellings to shared names (or to names of the
+        user's own); it is asked before the shared vocabulary.
+
+    Raises
+    ------
+    LabelError
+        If neither ``aliases`` nor the shared vocabulary knows the label.
+    """
+    name = label.strip().casefold()
+    if aliases and name in aliases:
+        return aliases[name]
+    name = _ALIASES.get(name, name)
+    if name in set(Emotion):
+        return name
+    raise LabelError(
+        f"{where}: unknown emotion {label!r}",
+        "known are "
+        + ", ".join(Emotion)
+        + "; add yours with data.label_map, for example --data.label_map "
+        + f"'{{{name}: neutral}}'",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Where an utterance's speech lies."""
+
+    path: str
+    """Audio file, any format that libsndfile reads."""
+    start: float = 0.0
+    """Start in seconds."""
+    end: float | None = None
+    """End in seconds; ``None`` is the end of the file, and the index fills it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one rater said of one utterance."""
+
+    rater: str
+    emotion: str | None = None
+    arousal: float | None = None
+    valence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance of a corpus. What is absent is ``None``."""
+
+    id: str
+    """Unique within its corpus."""
+    corpus: str
+    speaker: str | None = None
+    session: str | None = None
+    sentence: str | None = None
+    """Utterances with equal words share it; used to find overlap between splits."""
+    speech: Speech | None = None
+    text: str | None = None
+    """Cleaned transcript; may be empty."""
+    signals: Mapping[str, str] | None = None
+    """Signal name to file."""
+    face: str | None = None
+    """Picture file."""
+    emotion: str | None = None
+    votes: Mapping[str, float] | None = None
+    """Votes per emotion, as counted."""
+    arousal: float | None = None
+    """On the corpus's own scale, see its data card."""
+    valence: float | None = None
+    """On the corpus's own scale, see its data card."""
+    raters: tuple[Rating, ...] | None = None
+    sex: Literal["female", "male"] | None = None
+    age: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further columns, plain values only."""
+
+    @property
+    def key(self) -> str:
+        """``corpus/id``: unique over all corpora; what protocols and checkpoints store."""
+        return f"{self.corpus}/{self.id}"
+
+    def with_(self, **changes: Any) -> Utterance:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Text to token ids. Picklable, and describable as plain data for a checkpoint."""
+
+    pad_id: int
+    vocabulary_size: int
+
+    def encode(self, text: str, max_tokens: int) -> list[int]:
+        """Return at least one and at most ``max_tokens`` ids, special tokens included."""
+        ...
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain data (str, numbers, lists, tensors) that rebuilds this tokenizer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a task asks of a corpus: which modalities, which target, which labels."""
+
+    modalities: tuple[Modality, ...]
+    target: Target | None = None
+    labels: tuple[str, ...] = ()
+    """Emotions kept, in the order of the class numbers; empty keeps every utterance."""
+    tokenizer: Tokenizer | None = None
+    max_tokens: int = 64
+    max_seconds: float | None = None
+    """Speech beyond this is cut off."""
+
+
+@dataclass
+class Batch:
+    """Utterances padded together. A field that was not asked for is ``None``.
+
+    Lengths count real steps; padding lies behind them and never changes an output.
+    """
+
+    rows: Tensor
+    """(batch,) int64: row of each utterance in the corpus's index."""
+    waveforms: Tensor | None = None
+    """(batch, sample) float32 in [-1, 1] at 16 kHz."""
+    samples: Tensor | None = None
+    """(batch,) int64: real samples per utterance."""
+    tokens: Tensor | None = None
+    """(batch, token) int64."""
+    token_counts: Tensor | None = None
+    """(batch,) int64."""
+    speech_states: Tensor | None = None
+    """(batch, frame, width): output of a frozen speech encoder, from the store."""
+    speech_frames: Tensor | None = None
+    """(batch,) int64."""
+    text_states: Tensor | None = None
+    """(batch, token, width): output of a frozen text encoder, from the store."""
+    text_frames: Tensor | None = None
+    """(batch,) int64."""
+    speech_present: Tensor | None = None
+    """(batch,) bool."""
+    text_present: Tensor | None = None
+    """(batch,) bool."""
+    emotion: Tensor | None = None
+    """(batch,) int64 class number, -1 where unknown."""
+    emotion_votes: Tensor | None = None
+    """(batch, class) float: share of votes per class, rows sum to 1."""
+    arousal: Tensor | None = None
+    """(batch,) float, NaN where unknown."""
+    valence: Tensor | None = None
+    """(batch,) float, NaN where unknown."""
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[0])
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Return the batch on ``device``."""
+        return self._map(lambda t: t.to(device, non_blocking=non_blocking))
+
+    def keep(self, modalities: Sequence[str]) -> Batch:
+        """Return the batch with only ``modalities`` present; the others count as absent."""
+        changes: dict[str, Tensor | None] = {}
+        for modality in ("speech", "text"):
+            present: Tensor | None = getattr(self, f"{modality}_present")
+            if modality not in modalities and present is not None:
+                changes[f"{modality}_present"] = present.new_zeros(present.shape)
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in pinned memory, for faster copies to a GPU."""
+        return self._map(lambda t: t.pin_memory())
+
+    def _map(self, function: Any) -> Batch:
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return Batch(**{n: None if v is None else function(v) for n, v in values})
+
+
+def subset_name(modalities: Sequence[str]) -> str:
+    """Return the name of a subset of modalities, such as ``speech+text``."""
+    return "+".join(m for m in MODALITIES if m in modalities)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from emoflow.nets import (
+    AttentionConfig,
+    CompactSpeechConfig,
+    FrequencyConvConfig,
+    HeadConfig,
+    JamoTextConfig,
+    MergedNetConfig,
+    NetConfig,
+    PretrainedTextConfig,
+    SpeechNetConfig,
+    SpeechTowerConfig,
+    TextNetConfig,
+    TextTowerConfig,
+)
+from emoflow.types import Batch
+
+TINY_BERT = {
+    "model_type": "bert", "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 66,
+    "pad_token_id": 1,
+}  # fmt: skip
+SMALL = AttentionConfig(layers=2, heads=4, feed_forward=64)
+SPEECH = FrequencyConvConfig(channels=(2, 2, 4, 4), strides=(2, 2, 2, 2))  # 32 wide
+POOLED = HeadConfig(kind="attentive_statistics", width=16)
+
+NETS: dict[str, NetConfig] = {
+    "published speech": SpeechNetConfig(SPEECH, SMALL, HeadConfig(width=16)),
+    "compact speech": SpeechNetConfig(CompactSpeechConfig(), AttentionConfig(layers=0), POOLED),
+    "compact speech, normed": SpeechNetConfig(
+        CompactSpeechConfig(channels=(8, 8), width=16),
+        AttentionConfig(layers=1, heads=2, feed_forward=32, norm="pre", positions="sinusoidal"),
+        HeadConfig(kind="mean", norm=True),
+    ),
+    "jamo": TextNetConfig(JamoTextConfig(width=32), SMALL, POOLED),
+    "pretrained text": TextNetConfig(
+        PretrainedTextConfig(architecture=TINY_BERT), SMALL, HeadConfig(width=16)
+    ),
+    "joint": MergedNetConfig(
+        SpeechTowerConfig(SPEECH, SMALL),
+        TextTowerConfig(PretrainedTextConfig(architecture=TINY_BERT), SMALL),
+        attention=SMALL,
+        head=HeadConfig(kind="lstm", width=16),
+    ),
+    "joint, projected": MergedNetConfig(
+        SpeechTowerConfig(SPEECH, SMALL),
+        TextTowerConfig(JamoTextConfig(width=48), SMALL),
+        attention=SMALL,
+        head=POOLED,
+        width=24,
+        modality_embedding=True,
+        modality_dropout=0.5,
+    ),
+    "late": MergedNetConfig(
+        SpeechTowerConfig(SPEECH, SMALL),
+        TextTowerConfig(JamoTextConfig(width=24), SMALL),
+        fusion="late",
+        head=HeadConfig(kind="mean"),
+    ),
+}
+
+
+def make_batch(
+    samples: tuple[int, ...] = (9_000, 30_000, 17_000),
+    tokens: tuple[int, ...] = (3, 14, 7),
+    *,
+    seed: int = 0,
+    extra: int = 0,
+) -> Batch:
+    """Random utterances, zero behind their real steps; ``extra`` adds padding."""
+    generator = torch.Generator().manual_seed(seed)
+    count = len(samples)
+    waveforms = torch.zeros(count, max(samples) + 1_000 * extra)
+    ids = torch.zeros(count, max(tokens) + extra, dtype=torch.int64)
+    for row in range(count):
+        waveforms[row, : samples[row]] = 0.1 * torch.randn(samples[row], generator=generator)
+        ids[row, : tokens[row]] = torch.randint(2, 60, (tokens[row],), generator=generator)
+    return Batch(
+        rows=torch.arange(count),
+        waveforms=waveforms,
+        samples=torch.tensor(samples),
+        tokens=ids,
+        token_counts=torch.tensor(tokens),
+        speech_present=torch.ones(count, dtype=torch.bool),
+        text_present=torch.ones(count, dtype=torch.bool),
+    )
+
+
+def one(batch: Batch, row: int) -> Batch:
+    """One utterance of a batch, without any padding."""
+    assert batch.waveforms is not None
+    assert batch.samples is not None
+    assert batch.tokens is not None
+    assert batch.token_counts is not None
+    pick = slice(row, row + 1)
+    return Batch(
+        rows=batch.rows[pick],
+        waveforms=batch.waveforms[pick, : batch.samples[row]],
+        samples=batch.samples[pick],
+        tokens=batch.tokens[pick, : batch.token_counts[row]],
+        token_counts=batch.token_counts[pick],
+    )
+
+
+def settle(net: torch.nn.Module) -> torch.nn.Module:
+    """Give batch norms other than their starting statistics, and set eval mode."""
+    generator = torch.Generator().manual_seed(1)
+    for name, buffer in net.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
+        elif name.endswith("running_var"):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    return net.eval()
+
+
+@pytest.fixture(params=NETS)
+def config(request: pytest.FixtureRequest) -> NetConfig:
+    return NETS[request.param]
+
+
+@pytest.fixture
+def build() -> Callable[[NetConfig, int], torch.nn.Module]:
+    def make(config: NetConfig, outputs: int = 3) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return settle(config.build(outputs))
+
+    return make
