@@ -31,5 +31,5 @@ def main(arguments: Sequence[str]) -> int:
     corpus.prepare_data()
     corpus.make_splits()
     print("\n".join(corpus.describe_lines()))
-    corpus.audit.enforce(corpus.protocol.on_overlap)
+    corpus.audit.enforce(corpus.protocol)
     return 0

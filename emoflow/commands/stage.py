@@ -30,9 +30,9 @@ from emoflow.evaluation import evaluate, rater_ceiling, write_report
 from emoflow.evaluation.plots import confusion_figure, save_figure
 from emoflow.tasks import (
     AtomicCheckpointIO,
+    BatchSeed,
     Checkpoint,
     EarlyStop,
-    EpochSeed,
     History,
     KeepFrozen,
     Task,
@@ -184,7 +184,7 @@ def _callbacks(
 ) -> list[L.Callback]:
     monitor = config.monitor or task.monitor
     callbacks: list[L.Callback] = [
-        EpochSeed(config.seed),
+        BatchSeed(config.seed),
         ProtocolFile(folder / "protocol.json"),
         History(folder / "history.csv"),
         ConfusionLog(),
@@ -216,7 +216,6 @@ def _trainer(
         default_root_dir=folder,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
     )
 
 

@@ -183,7 +183,19 @@ def _constants(c: LogMelConfig) -> tuple[Tensor, Tensor, int, int]:
     """
     from torchaudio.functional import melscale_fbanks
 
-    filters: Tensor = melscale_fbanks(
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # a net may be built under another one
+    try:
+        with torch.device("cpu"):
+            return _constants_here(c, melscale_fbanks)
+    finally:
+        torch.set_default_dtype(default)
+
+
+def _constants_here(
+    c: LogMelConfig, melscale_fbanks: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor, int, int]:
+    filters = melscale_fbanks(
         c.n_fft // 2 + 1, c.low_hz, c.high_hz, c.mels, c.sample_rate, norm="slaney",
         mel_scale="slaney",
     )  # fmt: skip

@@ -79,6 +79,7 @@ class CompactSpeech(Encoder):
     def forward(self, inputs: Tensor, counts: Tensor) -> States:
         """(batch, sample), (batch,) → states of ``width``."""
         features, steps = self.input(inputs, counts)
+        features = features.to(self.stem.weight.dtype)
         hidden = features * _real(features, steps)
         steps = (steps + 1) // 2
         hidden = F.silu(self.stem_norm(self.stem(hidden)))
@@ -95,20 +96,23 @@ class _Block(nn.Module):
 
     def __init__(self, into: int, out: int, stride: tuple[int, int]) -> None:
         super().__init__()
-        self.time = stride[0]
+        self.time, self.band = stride
         self.first = nn.Conv2d(into, out, 3, stride, 1, bias=False)
         self.first_norm = nn.BatchNorm2d(out)
         self.second = nn.Conv2d(out, out, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(out)
         self.squeeze = nn.Linear(out, max(out // 4, 1))
         self.excite = nn.Linear(max(out // 4, 1), out)
-        self.shortcut = nn.Conv2d(into, out, 1, stride, bias=False)
+        # A linear layer on strided slices: oneDNN 3.12 writes out of bounds in the backward
+        # pass of a 1×1 convolution with strides (1, 2) over channels-last memory.
+        self.shortcut = nn.Linear(into, out, bias=False)
         self.shortcut_norm = nn.BatchNorm2d(out)
 
     def forward(self, hidden: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, channel, step, band), real steps → the same, smaller."""
         steps = torch.div(steps + self.time - 1, self.time, rounding_mode="floor")
-        shortcut = self.shortcut_norm(self.shortcut(hidden))
+        thinned = hidden[:, :, :: self.time, :: self.band].permute(0, 2, 3, 1)
+        shortcut = self.shortcut_norm(self.shortcut(thinned).permute(0, 3, 1, 2))
         hidden = F.silu(self.first_norm(self.first(hidden)))
         real = _real(hidden, steps)
         hidden = self.second_norm(self.second(hidden * real)) * real

@@ -46,6 +46,11 @@ class FrequencyConvConfig(SpeechEncoderConfig):
                 f"{len(self.strides)} strides do not describe the same convolutions",
                 "give as many of each",
             )
+        if any(k < s or s < 1 for k, s in zip(self.kernels, self.strides, strict=True)):
+            raise ConfigError(
+                f"FrequencyConv: strides {self.strides} skip mels under kernels {self.kernels}",
+                "give every stride from 1 up to its kernel",
+            )
         if self.bands < 1:
             raise ConfigError(
                 f"FrequencyConv: nothing is left of {self.logmel.mels} mels",
@@ -95,6 +100,7 @@ class FrequencyConv(Encoder):
     def forward(self, inputs: Tensor, counts: Tensor) -> States:
         """(batch, sample), (batch,) → states of ``width`` per frame."""
         hidden, frames = self.input(inputs, counts)
+        hidden = hidden.to(self.convolutions[0].weight.dtype)
         for convolution in self.convolutions:
             hidden = convolution(hidden)
             if self.config.activation == "relu":

@@ -120,6 +120,7 @@ class AttentiveStatistics(nn.Module):
     def forward(self, states: States) -> Tensor:
         """(batch, step, width) → (batch, 2 · width)."""
         values, counts = states
+        dtype = values.dtype
         real = key_mask(states)
         if real is not None:
             values = values.masked_fill(~real[..., None], 0.0)
@@ -131,7 +132,7 @@ class AttentiveStatistics(nn.Module):
         weight = score.softmax(dim=1)
         mean = (weight * values).sum(1)
         variance = (weight * (values - mean[:, None]).square()).sum(1)
-        return torch.cat((mean, variance.clamp(min=1e-4).sqrt()), dim=1)
+        return torch.cat((mean, variance.clamp(min=1e-4).sqrt()), dim=1).to(dtype)
 
 
 def _recurrent(width: int, config: HeadConfig) -> tuple[nn.Module, int]:

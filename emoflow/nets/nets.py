@@ -196,8 +196,9 @@ class MergedNet(nn.Module):
             states = join(*present) if len(present) == 2 else present[0]
             result: Tensor = self.output(self.head(self.attention(states)))
             return result
+        zeros = self.output.weight.new_zeros
         vectors = [
-            torch.zeros(len(batch), width, device=batch.rows.device) if s is None else head(s)
+            zeros(len(batch), width) if s is None else head(s)
             for s, head, width in zip(sides, self.heads, self.vector_widths, strict=True)
         ]
         late: Tensor = self.output(torch.cat(vectors, dim=1))

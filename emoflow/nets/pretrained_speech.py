@@ -155,6 +155,7 @@ class PretrainedSpeech(PretrainedEncoder):
             inputs = inputs / (variance + 1e-7).sqrt()
         if self.group_norm is not None:
             self.group_norm.counts = (counts - self.kernels[0]) // self.strides[0] + 1
+        inputs = inputs.to(next(self.model.parameters()).dtype)
         hidden = self.model(inputs, attention_mask=real.long()).last_hidden_state
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             counts = (counts - kernel) // stride + 1
@@ -162,7 +163,8 @@ class PretrainedSpeech(PretrainedEncoder):
 
     def _whisper(self, inputs: Tensor, counts: Tensor) -> States:
         inputs = F.pad(inputs, (0, self.window - inputs.shape[1]))  # negative padding cuts
-        hidden = self.model(self._whisper_features(inputs)).last_hidden_state
+        features = self._whisper_features(inputs).to(next(self.model.parameters()).dtype)
+        hidden = self.model(features).last_hidden_state
         counts = counts.clamp(max=self.window)
         steps = torch.div(counts + _WHISPER_STRIDE - 1, _WHISPER_STRIDE, rounding_mode="floor")
         if inputs.device.type == "cpu" and not torch.compiler.is_compiling():

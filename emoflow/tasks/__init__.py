@@ -1,7 +1,7 @@
 """Tasks: a net, a loss, metrics and an optimiser in one LightningModule."""
 
 from emoflow.tasks.base import Predictions, Task
-from emoflow.tasks.callbacks import Checkpoint, EarlyStop, EpochSeed, History
+from emoflow.tasks.callbacks import BatchSeed, Checkpoint, EarlyStop, History
 from emoflow.tasks.checkpoints import AtomicCheckpointIO, load_task, read_checkpoint
 from emoflow.tasks.classifier import EmotionClassifier
 from emoflow.tasks.frozen import KeepFrozen
@@ -12,10 +12,10 @@ from emoflow.tasks.warm_start import WarmStart
 __all__ = [
     "ArousalRegressor",
     "AtomicCheckpointIO",
+    "BatchSeed",
     "Checkpoint",
     "EarlyStop",
     "EmotionClassifier",
-    "EpochSeed",
     "History",
     "KeepFrozen",
     "Optimisation",

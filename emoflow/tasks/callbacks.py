@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,23 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from emoflow.data.paths import atomic_write
 from emoflow.evaluation import better
 
-__all__ = ["Checkpoint", "EarlyStop", "EpochSeed", "History"]
+__all__ = ["BatchSeed", "Checkpoint", "EarlyStop", "History"]
 
 
-class EpochSeed(L.Callback):
-    """Seeds every epoch by its number, so that a resumed fit draws what it would have drawn."""
+class BatchSeed(L.Callback):
+    """Seeds every training batch by its place, so that a resumed fit draws what it would have."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Seed torch, numpy and random; each process differently."""
-        number = self.seed * 1_000_003 + trainer.current_epoch * 101 + trainer.global_rank
+        place = f"{self.seed} {trainer.current_epoch} {batch_idx} {trainer.global_rank}"
+        number = zlib.crc32(place.encode())
         torch.manual_seed(number)
-        np.random.seed(number % 2**32)
+        np.random.seed(number)
         random.seed(number)
 
 

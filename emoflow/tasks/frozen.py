@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -120,19 +122,39 @@ class KeepFrozen(L.Callback):
             trainer.precision_plugin.forward_context(),
             tqdm(total=len(missing), desc=label, unit="utterance", delay=2) as progress,
         ):
-            torch.manual_seed(view)
             for batch in batches:
                 batch = batch.to(task.device)
-                inputs = (
+                inputs, counts = (
                     (batch.waveforms, batch.samples)
                     if modality == "speech"
                     else (batch.tokens, batch.token_counts)
                 )
-                values, counts = part(*inputs)
-                values = values.float().cpu().numpy()
-                for row, one, count in zip(batch.rows, values, counts, strict=True):
-                    store.append(names[int(row)], one[: int(count)])
+                keys = [names[int(row)] for row in batch.rows]
+                found = (
+                    _together(part, inputs, counts)
+                    if view == 0
+                    else _one_by_one(part, inputs, counts, [f"{key} {view}" for key in keys])
+                )
+                for key, values in zip(keys, found, strict=True):
+                    store.append(key, values)
                 progress.update(len(batch))
+
+
+def _together(part: nn.Module, inputs: Any, counts: Any) -> Iterator[np.ndarray]:
+    """Yield (step, width) per utterance of a batch."""
+    values, steps = part(inputs, counts)
+    values = values.float().cpu().numpy()
+    for one, count in zip(values, steps, strict=True):
+        yield one[: int(count)]
+
+
+def _one_by_one(
+    part: nn.Module, inputs: Any, counts: Any, names: Sequence[str]
+) -> Iterator[np.ndarray]:
+    """Yield the same for random views: an utterance's draw depends on its name alone."""
+    for i, name in enumerate(names):
+        torch.manual_seed(zlib.crc32(name.encode()))
+        yield next(_together(part, inputs[i : i + 1, : int(counts[i])], counts[i : i + 1]))
 
 
 @contextmanager

@@ -84,9 +84,10 @@ def test_any_length_equals_librosa(samples: int, seed: int) -> None:
 
 @pytest.mark.skipif(not RAVDESS.exists(), reason="the real data is not beside the project")
 def test_real_speech_equals_librosa() -> None:
-    files = sorted(RAVDESS.rglob("*.flac"))[::200] + sorted(
-        (DATA / "emotiontts_ko").rglob("*.flac")
-    )[::60]
+    files = (
+        sorted(RAVDESS.rglob("*.flac"))[::200]
+        + sorted((DATA / "emotiontts_ko").rglob("*.flac"))[::60]
+    )
     waves = [soundfile.read(file, dtype="float32", always_2d=True)[0][:, 0] for file in files]
     assert len(waves) > 8
     assert compare(waves, LogMelConfig()) <= 0.01
@@ -137,6 +138,16 @@ def test_stays_in_float32_under_autocast_and_in_a_bfloat16_module() -> None:
     assert torch.equal(inside, expected)
     assert torch.equal(cast, expected)
     assert not LogMel().state_dict()
+
+
+def test_is_right_when_built_under_another_default() -> None:
+    batch = padded([synthetic(5, 12_000)])
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        front = LogMel()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(front(*batch)[0], LogMel()(*batch)[0])
 
 
 def test_compiles_into_one_graph() -> None:

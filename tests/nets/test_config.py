@@ -93,9 +93,7 @@ def test_ready_means_no_pretrained_part_is_unread() -> None:
 
 
 def parse(arguments: list[str], default: NetConfig | None = None) -> NetConfig:
-    set_parsing_settings(
-        subclasses_enabled=[NetConfig], docstring_parse_attribute_docstrings=True
-    )
+    set_parsing_settings(subclasses_enabled=[NetConfig], docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_argument("--net", type=NetConfig, default=default)

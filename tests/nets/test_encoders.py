@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from emoflow.errors import ConfigError
 from emoflow.frontends.augment_speech import SpeechAugmentation
-from emoflow.frontends.logmel import LogMel
+from emoflow.frontends.logmel import LogMel, LogMelConfig
 from emoflow.nets import (
     CompactSpeechConfig,
     FrequencyConvConfig,
@@ -126,8 +126,10 @@ def test_errors_say_what_to_choose() -> None:
         TextEncoderConfig().build_encoder()
     with pytest.raises(ConfigError, match="give as many of each"):
         FrequencyConvConfig(kernels=(3,))
-    with pytest.raises(ConfigError, match="nothing is left of 128 mels"):
-        FrequencyConvConfig(strides=(8, 8, 8, 8))
+    with pytest.raises(ConfigError, match="skip mels"):
+        FrequencyConvConfig(kernels=(1, 7, 4, 7))
+    with pytest.raises(ConfigError, match="nothing is left of 8 mels"):
+        FrequencyConvConfig(LogMelConfig(mels=8), kernels=(4,) * 4, strides=(4,) * 4)
     with pytest.raises(ConfigError, match="odd number"):
         JamoTextConfig(kernel=4)
     with pytest.raises(ConfigError, match="one number per block"):

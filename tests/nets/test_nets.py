@@ -68,9 +68,7 @@ def test_order_and_companions_do_not_matter(config: NetConfig, build: Build) -> 
     close(net(turned).flip(0), net(first))
 
 
-def test_every_parameter_that_should_learn_gets_a_gradient(
-    config: NetConfig, build: Build
-) -> None:
+def test_every_parameter_that_should_learn_gets_a_gradient(config: NetConfig, build: Build) -> None:
     net = build(config).train()
     torch.manual_seed(1)
     net(make_batch()).square().sum().backward()
@@ -176,9 +174,7 @@ def test_published_parameter_counts() -> None:
     assert kobert == 91_596_288
     assert count(text) == kobert + 5 * layer_1024 + gru + 65
     lstm = 4 * (768 * 128 + 128 * 128 + 256) + 4 * (2 * 128 * 128 + 256)
-    assert count(merged) == (
-        5_312 + 12 * layer_1024 + kobert + 2 * layer_3072 + lstm + 5 * 128 + 5
-    )
+    assert count(merged) == (5_312 + 12 * layer_1024 + kobert + 2 * layer_3072 + lstm + 5 * 128 + 5)
 
 
 # ---- towers -------------------------------------------------------------------------
@@ -245,7 +241,10 @@ def test_stored_states_give_the_same_output(freeze: bool) -> None:
     close(net(stored), expected)
     halved = {k: v.half() if v.is_floating_point() else v for k, v in changes.items()}  # type: ignore[attr-defined]
     torch.testing.assert_close(
-        net(replace(batch, **halved)), expected, atol=2e-2, rtol=2e-2  # type: ignore[arg-type]
+        net(replace(batch, **halved)),
+        expected,
+        atol=2e-2,
+        rtol=2e-2,  # type: ignore[arg-type]
     )
 
 
@@ -282,6 +281,15 @@ def test_impossible_merges_are_refused() -> None:
         MergedNetConfig(modality_dropout=2)
     with pytest.raises(ConfigError, match="heads do not divide"):
         TextNetConfig(JamoTextConfig(width=30), AttentionConfig(heads=4)).build(1)
+
+
+@torch.no_grad()
+def test_a_net_in_bfloat16_runs(config: NetConfig, build: Build) -> None:
+    net, batch = build(config), make_batch()
+    expected = net(batch)
+    got = net.to(torch.bfloat16)(batch)
+    assert got.dtype == torch.bfloat16
+    assert (got.float() - expected).abs().max() < 0.1
 
 
 @torch.no_grad()

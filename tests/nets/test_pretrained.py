@@ -210,7 +210,7 @@ def test_missing_weights_say_what_to_do(tmp_path: Path) -> None:
             config(str(tmp_path / "nothing")).resolve()
         assert "local folder" in str(caught.value)
     encoder = PretrainedTextConfig(str(tmp_path / "nothing"), architecture=TINY_BERT)
-    with pytest.raises(WeightsError, match="weights of .*nothing"):
+    with pytest.raises(WeightsError, match=r"weights of .*nothing"):
         encoder.build_encoder().load_weights()
 
 

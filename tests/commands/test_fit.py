@@ -1,0 +1,161 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from emoflow.cli import main
+from emoflow.commands.fit import fit
+from emoflow.errors import ConfigError, ProtocolError
+from emoflow.tasks import EmotionClassifier, load_task
+
+CONTRACT = (
+    "config.yaml checkpoints/best.ckpt checkpoints/last.ckpt protocol.json metrics.json "
+    "predictions.parquet report.html environment.json log.txt history.csv"
+).split()
+
+
+@pytest.fixture(scope="module")
+def run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One fit of the three tiny stages, uninterrupted."""
+    folder = tmp_path_factory.mktemp("runs")
+    return fit(str(tiny_config), ["--folder", str(folder), "--run", "whole"])
+
+
+def _metrics(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_every_stage_leaves_the_files_of_a_run_folder(run: Path) -> None:
+    assert run.parent.name == "tiny"
+    for folder in (run, run / "stages" / "arousal", run / "stages" / "valence"):
+        assert [name for name in CONTRACT if not (folder / name).is_file()] == []
+    assert (run / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_metrics_have_the_promised_shape(run: Path) -> None:
+    metrics = _metrics(run)
+    test = metrics["splits"]["test"]
+    assert set(test["subsets"]) == {"speech+text", "speech", "text"}
+    assert {"value", "low", "high"} == set(test["subsets"]["speech+text"]["macro_f1"])
+    assert test["floor"]["macro_f1"] <= 1 / 4
+    assert test["speakers"] == 2
+    assert len(metrics["protocol"]["fingerprint"]) == 64
+    assert set(metrics["stages"]) == {"arousal", "valence"}
+    assert "ccc_arousal" in metrics["stages"]["arousal"]["splits"]["test"]["subsets"]["speech"]
+
+
+def test_scores_agree_with_sklearn_on_the_stored_predictions(run: Path) -> None:
+    frame = pd.read_parquet(run / "predictions.parquet")
+    frame = frame[(frame["split"] == "test") & (frame["subset"] == "speech+text")]
+    frame = frame[frame["emotion"].isin(["neutral", "happy", "sad", "angry"])]
+    scores = _metrics(run)["splits"]["test"]["subsets"]["speech+text"]
+    f1 = f1_score(
+        frame["emotion"], frame["predicted"], average="macro",
+        labels=["neutral", "happy", "sad", "angry"], zero_division=0,
+    )
+    uar = balanced_accuracy_score(frame["emotion"], frame["predicted"])
+    assert scores["macro_f1"]["value"] == pytest.approx(f1, abs=1e-6)
+    assert scores["uar"]["value"] == pytest.approx(uar, abs=1e-6)
+
+
+def test_all_stages_share_one_protocol(run: Path) -> None:
+    folders = (run, run / "stages" / "arousal", run / "stages" / "valence")
+    assert len({_metrics(f)["protocol"]["fingerprint"] for f in folders}) == 1
+
+
+def test_checkpoints_are_plain_and_the_merged_one_needs_no_other(
+    run: Path, tmp_path: Path
+) -> None:
+    for folder in (run, run / "stages" / "arousal", run / "stages" / "valence"):
+        torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    alone = tmp_path / "alone.ckpt"
+    alone.write_bytes((run / "checkpoints" / "best.ckpt").read_bytes())
+    task = EmotionClassifier.load_from_checkpoint(alone)
+    assert task.labels == ("neutral", "happy", "sad", "angry")
+    assert type(load_task(alone)) is EmotionClassifier
+
+
+def test_frozen_towers_are_those_of_the_pretrained_stages(run: Path) -> None:
+    merged = load_task(run / "checkpoints" / "best.ckpt").net.state_dict()
+    for stage, tower in (("arousal", "speech"), ("valence", "text")):
+        path = run / "stages" / stage / "checkpoints" / "best.ckpt"
+        own = load_task(path).net.state_dict()
+        names = [name for name in own if name.startswith(f"{tower}.")]
+        assert names
+        assert all(torch.equal(own[name], merged[name]) for name in names)
+
+
+def test_the_same_command_twice_gives_the_same_metrics(
+    run: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    again = fit(str(tiny_config), ["--folder", str(tmp_path), "--run", "again"])
+    assert (again / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["valence"])
+def test_a_killed_run_resumes_to_the_result_it_would_have_reached(
+    run: Path, tiny_config: Path, tmp_path: Path, stage: str
+) -> None:
+    words = ["fit", "--config", str(tiny_config), "--folder", str(tmp_path), "--run", "killed"]
+    folder = tmp_path / "tiny" / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emoflow.cli", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    cut = folder / "stages" / stage / "checkpoints" / "last.ckpt"
+    until = time.monotonic() + 120
+    while not cut.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert cut.exists()
+    assert not (folder / "metrics.json").exists()
+    finished = folder / "stages" / "arousal" / "metrics.json"
+    before = finished.stat().st_mtime_ns
+    assert main(["fit", "--resume", str(folder)]) == 0
+    assert finished.stat().st_mtime_ns == before
+    assert (folder / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+
+
+def test_a_second_run_of_the_same_name_is_refused(tiny_config: Path, run: Path) -> None:
+    with pytest.raises(ConfigError, match="there is a run already"):
+        fit(str(tiny_config), ["--folder", str(run.parents[1]), "--run", "whole"])
+
+
+def test_a_pretrained_stage_that_has_seen_the_test_split_is_refused(
+    tiny_config: Path, run: Path, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(tiny_config.read_text(encoding="utf-8"))
+    stage = content["stages"]["emotion"] | {"data": content["data"], "trainer": content["trainer"]}
+    stage["warm_start"] = {"speech": str(run / "stages" / "arousal")}
+    with pytest.raises(ProtocolError, match=r"was trained on \d+ of the \d+ utterances of this"):
+        fit(stage, ["--folder", str(tmp_path), "--data.protocol.fold", "1"])
+
+
+def test_testing_a_run_again_gives_the_same_metrics(run: Path, tmp_path: Path, capsys) -> None:
+    before = (run / "metrics.json").read_bytes()
+    assert main(["test", "--run", str(run)]) == 0
+    assert (run / "metrics.json").read_bytes() == before
+    assert "macro_f1" in capsys.readouterr().out
+
+
+def test_testing_under_another_split_is_refused(run: Path, capsys) -> None:
+    assert main(["test", "--run", str(run), "--data.protocol.fold", "1"]) == 1
+    assert "trained under another split" in capsys.readouterr().err
+
+
+def test_environment_says_what_ran_where(run: Path) -> None:
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    assert environment["packages"]["torch"] == torch.__version__
+    assert os.cpu_count() is not None
