@@ -23,6 +23,5 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     folder = write_demo_corpus(options.folder, sessions=options.sessions, seed=options.seed)
-    print(f"wrote {folder}; train on it with: "
-          f"emoflow fit --config demo.yaml --data.root {folder}")
+    print(f"wrote {folder}; train on it with: emoflow fit --config demo.yaml --data.root {folder}")
     return 0

@@ -101,17 +101,39 @@ def stage_parser() -> Any:
     add("--run", type=str | None, default=None, help="Second folder; the time by default.")
     add("--folder", type=str, default="runs", help="Where runs are kept.")
     add("--seed", type=int, default=0, help="Seed of weights, order and augmentation.")
-    add("--monitor", type=str | None, default=None, help="Metric that selects the best epoch, "
-        "such as val/uar; the task's own by default.")
-    add("--patience", type=int | None, default=8, help="Epochs without a better --monitor "
-        "before training stops; null never stops early.")
-    add("--warm_start", type=dict[str, str], default={}, help="Modality to the run folder or "
-        "checkpoint whose tower it starts from, such as {speech: runs/kemdy20-arousal/A}.")
+    add(
+        "--monitor",
+        type=str | None,
+        default=None,
+        help="Metric that selects the best epoch, such as val/uar; the task's own by default.",
+    )
+    add(
+        "--patience",
+        type=int | None,
+        default=8,
+        help="Epochs without a better --monitor before training stops; null never stops early.",
+    )
+    add(
+        "--warm_start",
+        type=dict[str, str],
+        default={},
+        help="Modality to the run folder or "
+        "checkpoint whose tower it starts from, such as {speech: runs/kemdy20-arousal/A}.",
+    )
     add("--freeze", type=bool, default=True, help="Keep warm-started towers as they are.")
-    add("--views", type=int, default=1, help="Stored views per utterance of what is frozen: "
-        "1 is no augmentation of its input.")
-    add("--average_weights", type=float, default=0.0, help="Decay per step of an exponential "
-        "moving average of the weights, which is what is validated, kept and tested; 0 is off.")
+    add(
+        "--views",
+        type=int,
+        default=1,
+        help="Stored views per utterance of what is frozen: 1 is no augmentation of its input.",
+    )
+    add(
+        "--average_weights",
+        type=float,
+        default=0.0,
+        help="Decay per step of an exponential "
+        "moving average of the weights, which is what is validated, kept and tested; 0 is off.",
+    )
     add("--compile", type=bool, default=False, help="Compile the net with torch.compile.")
     parser.add_class_arguments(Logging, "logger", help="Where metrics go.")
     parser.add_subclass_arguments(Task, "task", help="What is learned.")
@@ -119,9 +141,17 @@ def stage_parser() -> Any:
     parser.add_class_arguments(
         L.Trainer,
         "trainer",
-        skip={"logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing",
-              "profiler", "use_distributed_sampler", "num_sanity_val_steps",
-              "reload_dataloaders_every_n_epochs"},
+        skip={
+            "logger",
+            "callbacks",
+            "plugins",
+            "default_root_dir",
+            "enable_checkpointing",
+            "profiler",
+            "use_distributed_sampler",
+            "num_sanity_val_steps",
+            "reload_dataloaders_every_n_epochs",
+        },
         instantiate=False,
         help="Lightning's own options.",
     )
@@ -237,9 +267,16 @@ def _pairs(words: Sequence[str]) -> list[tuple[str, str]]:
 
 def _parse(parser: Any, plain: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> Any:
     """Parse a stage's config with overrides laid over it."""
+    from emoflow.nets import NetConfig
+
     content = dict(plain)
     for key, value in pairs:
         content = merge(content, _nested(content, key.split("."), value))
+    task = content.get("task")
+    arguments = task.get("init_args") if isinstance(task, Mapping) else None
+    if isinstance(arguments, Mapping) and "class_path" in (arguments.get("net") or {}):
+        net = NetConfig.complete(arguments["net"])
+        content = {**content, "task": {**content["task"], "init_args": {**arguments, "net": net}}}
     try:
         return parser.parse_object(content, defaults=True)
     except (ArgumentError, TypeError, ValueError, KeyError) as error:

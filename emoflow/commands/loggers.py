@@ -34,9 +34,7 @@ def wandb_is_logged_in() -> bool:
         return False
 
 
-def make_logger(
-    stage: Stage, folder: Path, group: str, job_type: str
-) -> Logger | bool:
+def make_logger(stage: Stage, folder: Path, group: str, job_type: str) -> Logger | bool:
     """Return the configured logger; ``False`` where history.csv is enough."""
     options = stage.config.logger
     if options.kind == "csv":

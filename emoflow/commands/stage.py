@@ -107,6 +107,8 @@ def run_stage(
         L.seed_everything(config.seed, workers=True, verbose=False)
         made = stage.parser.instantiate(config)
         task, corpus = made.task, made.data
+        if config.data.init_args.seed is None:
+            corpus.seed = config.seed
         callbacks: list[L.Callback] = [RunConfig(stage.plain())]
         callbacks += _callbacks(config, task, folder, {m: str(p) for m, p in towers.items()})
         trainer = _trainer(stage, folder, callbacks, group, job_type)
@@ -133,9 +135,10 @@ def test_stage(
     checkpoint = read_checkpoint(path)
     note = check_note(checkpoint, path=path)
     task = load_task(path)
-    monitor = config["monitor"] or task.monitor
     frames = []
-    trainer.validate(task, datamodule=corpus, verbose=False)
+    if len(corpus.splits.validation):
+        trainer.validate(task, datamodule=corpus, verbose=False)
+        frames.append(_predictions(task, corpus, "validation"))
     if corpus.splits.fingerprint != note["protocol"]["fingerprint"]:
         raise ProtocolError(
             f"{path} was trained under another split (fingerprint "
@@ -143,7 +146,6 @@ def test_stage(
             f"{corpus.splits.fingerprint[:12]})",
             "test it on the corpus and with the protocol options of its config.yaml",
         )
-    frames.append(_predictions(task, corpus, "validation"))
     trainer.test(task, datamodule=corpus, verbose=False)
     frames.append(_predictions(task, corpus, "test"))
     metrics: dict[str, Any] = {}
@@ -151,7 +153,7 @@ def test_stage(
         predictions = pd.concat(frames, ignore_index=True)
         with atomic_path(folder / "predictions.parquet") as temporary:
             predictions.to_parquet(temporary, index=False)
-        metrics = _metrics(task, corpus, checkpoint, predictions, config, monitor)
+        metrics = _metrics(task, corpus, checkpoint, predictions, config)
         _write_confusion(folder, metrics, task)
         write_results(folder, metrics)
     trainer.strategy.barrier("tested")
@@ -182,7 +184,7 @@ def write_results(folder: Path, metrics: Mapping[str, Any]) -> None:
 def _callbacks(
     config: Any, task: Task, folder: Path, towers: Mapping[str, str]
 ) -> list[L.Callback]:
-    monitor = config.monitor or task.monitor
+    monitor = _monitor(config, task)
     callbacks: list[L.Callback] = [
         BatchSeed(config.seed),
         ProtocolFile(folder / "protocol.json"),
@@ -194,10 +196,23 @@ def _callbacks(
     callbacks.append(KeepFrozen(config.views))
     if config.average_weights:
         callbacks.append(EMAWeightAveraging(decay=config.average_weights))
-    if config.patience is not None:
+    if monitor is not None and config.patience is not None:
         callbacks.append(EarlyStop(monitor, config.patience))
     checkpoints = folder / "checkpoints"
-    return [*callbacks, Checkpoint(checkpoints, monitor), Checkpoint(checkpoints, None)]
+    best, last = Checkpoint(checkpoints, "best", monitor), Checkpoint(checkpoints, "last")
+    return [*callbacks, best, last]
+
+
+def _monitor(config: Any, task: Task) -> str | None:
+    """Return the metric that selects the best epoch; none where nothing validates."""
+    if config.data.init_args.protocol.validation == 0:
+        if config.monitor is not None:
+            raise ConfigError(
+                f"monitor is {config.monitor}, but data.protocol.validation is 0",
+                "set monitor to null (the last epoch is kept), or hold some training out",
+            )
+        return None
+    return str(config.monitor or task.monitor)
 
 
 def _trainer(
@@ -208,6 +223,8 @@ def _trainer(
     job_type: str,
 ) -> L.Trainer:
     options = stage.config.trainer.as_dict()
+    if stage.config.data.init_args.protocol.validation == 0:
+        options["limit_val_batches"] = 0
     return L.Trainer(
         **options,
         logger=make_logger(stage, folder, group, job_type),
@@ -261,7 +278,6 @@ def _metrics(
     checkpoint: Mapping[str, Any],
     predictions: pd.DataFrame,
     config: Mapping[str, Any],
-    monitor: str,
 ) -> dict[str, Any]:
     training = corpus.training_targets(task.target)
     ceiling = corpus.ceiling(task.target, task.labels)
@@ -286,7 +302,7 @@ def _metrics(
         "training": {
             "epochs": int(checkpoint["epoch"]) + 1,
             "best_epoch": int(checkpoint["epoch"]),
-            "monitor": monitor,
+            "monitor": config["monitor"] or task.monitor if len(corpus.splits.validation) else None,
             "utterances": len(training),
             "parameters": sum(p.numel() for p in net.parameters()),
         },
@@ -299,7 +315,7 @@ def _metrics(
                 ceiling=ceiling,
                 ceiling_source=source,
             )
-            for split in ("validation", "test")
+            for split in dict.fromkeys(predictions["split"])
         },
     }
 

@@ -76,7 +76,7 @@ class Corpus(L.LightningDataModule):
         Augmented copies per label, in percent of the label's training utterances, such as
         {sad: 250}.
     seed
-        Of batches, sampling and text augmentation.
+        Of batches, sampling and text augmentation; none takes that of the run.
     """
 
     name: str = "corpus"
@@ -95,7 +95,7 @@ class Corpus(L.LightningDataModule):
         balanced_sampling: bool = False,
         text_augmentation: TextAugmentation | None = None,
         augment_labels: dict[str, float] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         self.root = root
@@ -107,7 +107,7 @@ class Corpus(L.LightningDataModule):
         self.balanced_sampling = balanced_sampling
         self.text_augmentation = text_augmentation
         self.augment_labels = augment_labels
-        self.seed = seed
+        self.seed = seed or 0
         self.needs: Needs | None = None
         self.stores: dict[Modality, list[FeatureStore]] = {}
         """Modality to views of a frozen encoder's output; batches carry it when it is set."""

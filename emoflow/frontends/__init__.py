@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         TimeMask,
     )
     from emoflow.frontends.augment_text import TextAugmentation
+    from emoflow.frontends.character_tokenizer import CharacterTokenizer
+    from emoflow.frontends.functionals import FunctionalsConfig, SpeechFunctionals
     from emoflow.frontends.hf_tokenizer import HFTokenizer
     from emoflow.frontends.jamo_tokenizer import JamoTokenizer
     from emoflow.frontends.kobert_tokenizer import KoBERTTokenizer
@@ -30,13 +32,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AddNoise": "augment_speech",
+    "CharacterTokenizer": "character_tokenizer",
     "FrequencyMask": "augment_speech",
+    "FunctionalsConfig": "functionals",
     "Gain": "augment_speech",
     "HFTokenizer": "hf_tokenizer",
     "JamoTokenizer": "jamo_tokenizer",
     "KoBERTTokenizer": "kobert_tokenizer",
     "LogMel": "logmel",
     "LogMelConfig": "logmel",
+    "SpeechFunctionals": "functionals",
     "SpeedPerturbation": "augment_speech",
     "TextAugmentation": "augment_text",
     "TimeMask": "augment_speech",
@@ -49,13 +54,16 @@ _HOMES = {
 
 __all__ = [
     "AddNoise",
+    "CharacterTokenizer",
     "FrequencyMask",
+    "FunctionalsConfig",
     "Gain",
     "HFTokenizer",
     "JamoTokenizer",
     "KoBERTTokenizer",
     "LogMel",
     "LogMelConfig",
+    "SpeechFunctionals",
     "SpeedPerturbation",
     "TextAugmentation",
     "TimeMask",

@@ -49,8 +49,9 @@ class SpeechAugmentation:
     mask_mels: tuple[int, int] | None = None
     """Narrowest and widest band of mels that is replaced; the published range is [8, 27]."""
     mask_fill: str = "noise"
-    """What replaces it: ``noise`` (uniform within the utterance's range) or ``floor``
-    (the utterance's lowest value)."""
+    """What replaces it: ``noise`` (uniform within the utterance's range), ``floor`` (the
+    utterance's lowest value) or ``middle`` (the middle of the front end's range); masked
+    frames become ``middle`` then too, else the lowest value."""
     mask_frames: int = 0
     """Longest run of frames that is masked."""
     mask_frames_share: float = 0.2
@@ -69,9 +70,10 @@ class SpeechAugmentation:
                 f"speech augmentation: mask_mels is {self.mask_mels}",
                 "give the narrowest and the widest band, such as [8, 27]",
             )
-        if self.mask_fill not in ("noise", "floor"):
+        if self.mask_fill not in ("noise", "floor", "middle"):
             raise ConfigError(
-                f"speech augmentation: mask_fill is {self.mask_fill!r}", "set noise or floor"
+                f"speech augmentation: mask_fill is {self.mask_fill!r}",
+                "set noise, floor or middle",
             )
 
 
@@ -98,13 +100,15 @@ class SpeechAugment(Augmentation):
             waves.append(Gain(c.gain_db))
         features: list[nn.Module] = []
         if logmel is not None:
+            middle = -logmel.top_db / 2
             if c.tempo or c.vocal_tract:
                 features.append(Warp(logmel, c.vocal_tract, c.tempo))
             for _ in range(c.masks):
                 if c.mask_mels is not None:
-                    features.append(FrequencyMask(*c.mask_mels, fill=c.mask_fill))
+                    features.append(FrequencyMask(*c.mask_mels, fill=c.mask_fill, middle=middle))
                 if c.mask_frames:
-                    features.append(TimeMask(c.mask_frames, c.mask_frames_share))
+                    fixed = middle if c.mask_fill == "middle" else None
+                    features.append(TimeMask(c.mask_frames, c.mask_frames_share, fixed))
         self.waveform_steps = nn.ModuleList(waves)
         self.feature_steps = nn.ModuleList(features)
 
@@ -209,12 +213,15 @@ class FrequencyMask(Augmentation):
     """Replace a band of ``low`` to ``high`` mels on the real frames.
 
     With ``fill="noise"`` by uniform noise between each channel's lowest and highest real
-    value in the utterance (the published choice), with ``fill="floor"`` by the lowest.
+    value in the utterance (the published choice), with ``fill="floor"`` by the lowest, with
+    ``fill="middle"`` by ``middle`` dB (differences: zero).
     """
 
-    def __init__(self, low: int = 8, high: int = 27, *, fill: str = "noise") -> None:
+    def __init__(
+        self, low: int = 8, high: int = 27, *, fill: str = "noise", middle: float = -40.0
+    ) -> None:
         super().__init__()
-        self.low, self.high, self.fill = low, high, fill
+        self.low, self.high, self.fill, self.middle = low, high, fill, middle
 
     def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, channel, frame, mel), (batch,) → the same."""
@@ -228,6 +235,8 @@ class FrequencyMask(Augmentation):
         band = (mel >= start[:, None]) & (mel < (start + width)[:, None])
         padding = _frames_beyond(features, frames)[:, None, :, None]
         where = band[:, None, None, :] & ~padding
+        if self.fill == "middle":
+            return torch.where(where, _level(features, self.middle), features), frames
         low = features.masked_fill(padding, torch.inf).amin((2, 3), keepdim=True)
         if self.fill == "floor":
             return torch.where(where, low, features), frames
@@ -239,12 +248,13 @@ class FrequencyMask(Augmentation):
 class TimeMask(Augmentation):
     """Silence a run of up to ``longest`` frames, and at most ``share`` of the utterance.
 
-    The frames take each channel's lowest real value in the utterance (differences: zero).
+    The frames take the lowest real value in the utterance, or ``level`` dB if it is given;
+    differences become zero.
     """
 
-    def __init__(self, longest: int, share: float = 0.2) -> None:
+    def __init__(self, longest: int, share: float = 0.2, level: float | None = None) -> None:
         super().__init__()
-        self.longest, self.share = longest, share
+        self.longest, self.share, self.level = longest, share, level
 
     def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, channel, frame, mel), (batch,) → the same."""
@@ -256,10 +266,13 @@ class TimeMask(Augmentation):
         step = torch.arange(features.shape[2], device=features.device)
         run = (step >= start[:, None]) & (step < (start + width)[:, None])
         padding = _frames_beyond(features, frames)[:, None, :, None]
+        where = run[:, None, :, None] & ~padding
+        if self.level is not None:
+            return torch.where(where, _level(features, self.level), features), frames
         low = features.masked_fill(padding, torch.inf).amin((2, 3), keepdim=True)
         is_level = torch.arange(features.shape[1], device=features.device) == 0
         low = torch.where(is_level[:, None, None], low, 0.0)
-        return torch.where(run[:, None, :, None] & ~padding, low, features), frames
+        return torch.where(where, low, features), frames
 
 
 class Warp(Augmentation):
@@ -302,6 +315,11 @@ class Warp(Augmentation):
             warped = torch.cat((level, slope), 1)
         beyond = _frames_beyond(warped, changed)
         return warped.masked_fill(beyond[:, None, :, None], 0.0), changed
+
+
+def _level(features: Tensor, db: float) -> Tensor:
+    """(channel, 1, 1): ``db`` in the first channel, zero in that of differences."""
+    return features.new_tensor([db, 0.0])[: features.shape[1], None, None]
 
 
 def _uniform(like: Tensor, low: float, high: float) -> Tensor:

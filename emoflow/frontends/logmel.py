@@ -20,6 +20,8 @@ from emoflow.types import SAMPLE_RATE
 __all__ = ["LogMel", "LogMelConfig"]
 
 _FLOOR = 1e-10
+_GROUP = 32
+_CHUNK = 256
 _DELTA_REACH = 4
 _DELTA_WIDTH = 2 * _DELTA_REACH + 1
 _DELTA_NORM = 2.0 * sum(k * k for k in range(1, _DELTA_REACH + 1))
@@ -104,6 +106,7 @@ class LogMel(nn.Module):
         window, filters, self.first_bin, self.last_bin = _constants(config)
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("filters", filters, persistent=False)
+        self.groups = _groups(filters)
 
     def frames(self, samples: Tensor) -> Tensor:
         """Return the frames that each count of samples gives; 0 samples give 0 frames."""
@@ -162,8 +165,23 @@ class LogMel(nn.Module):
         c = self.config
         half = c.n_fft // 2
         frames = F.pad(waveforms, (half, half), mode).unfold(1, c.n_fft, c.hop)
+        if frames.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._squared(frames) @ self.filters
+        # On a CPU, work in pieces that stay in its cache, and since most filters are narrow,
+        # let each group of neighbours read its part of the bins only.
+        power = frames.new_empty(*frames.shape[:2], c.mels)
+        rows = max(1, _CHUNK // frames.shape[1])
+        for out, piece in zip(torch.split(power, rows), torch.split(frames, rows), strict=True):
+            squared = self._squared(piece)
+            for mel, low, high in self.groups:
+                filters = self.filters[low:high, mel : mel + _GROUP]
+                out[..., mel : mel + _GROUP] = squared[..., low:high] @ filters
+        return power
+
+    def _squared(self, frames: Tensor) -> Tensor:
+        """(…, sample) → (…, 2 · bin): squared real and imaginary parts of the spectrum."""
         spectrum = torch.fft.rfft(frames * self.window)[..., self.first_bin : self.last_bin]
-        return torch.view_as_real(spectrum).flatten(-2).square() @ self.filters
+        return torch.view_as_real(spectrum).flatten(-2).square()
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> LogMel:
         """Move with the module, but stay in float32: bfloat16 filters would be off by 0.03 dB."""
@@ -206,6 +224,16 @@ def _constants_here(
     left = (c.n_fft - len(window)) // 2
     window = F.pad(window, (left, c.n_fft - len(window) - left))
     return window, filters, first, last
+
+
+def _groups(filters: Tensor) -> list[tuple[int, int, int]]:
+    """Return the first mel of each group of neighbours, and the rows of its filters."""
+    groups = []
+    for mel in range(0, filters.shape[1], _GROUP):
+        used = filters[:, mel : mel + _GROUP].any(dim=1).nonzero().flatten()
+        low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+        groups.append((mel, low, high))
+    return groups
 
 
 def _delta(level: Tensor, frames: Tensor) -> Tensor:

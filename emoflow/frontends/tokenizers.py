@@ -14,7 +14,7 @@ __all__ = ["load_tokenizer", "tokenizer_from_state"]
 def load_tokenizer(name: str) -> Tokenizer:
     """Return the tokenizer called ``name``.
 
-    ``jamo`` is the built-in one. A folder with KoBERT's vocabulary, or a hub name with
+    ``jamo`` and ``characters`` are built in. A folder with KoBERT's vocabulary, or a hub name with
     ``kobert`` in it, gives KoBERT's; any other folder or hub name goes to Hugging Face.
 
     Raises
@@ -26,6 +26,10 @@ def load_tokenizer(name: str) -> Tokenizer:
         from emoflow.frontends.jamo_tokenizer import JamoTokenizer
 
         return JamoTokenizer()
+    if name == "characters":
+        from emoflow.frontends.character_tokenizer import CharacterTokenizer
+
+        return CharacterTokenizer()
     if Path(name).is_dir():
         from emoflow.frontends.kobert_tokenizer import KoBERTTokenizer
 
@@ -57,6 +61,10 @@ def tokenizer_from_state(state: dict[str, Any]) -> Tokenizer:
         from emoflow.frontends.jamo_tokenizer import JamoTokenizer
 
         return JamoTokenizer.from_state(state)
+    if kind == "characters":
+        from emoflow.frontends.character_tokenizer import CharacterTokenizer
+
+        return CharacterTokenizer.from_state(state)
     if kind == "kobert":
         from emoflow.frontends.kobert_tokenizer import KoBERTTokenizer
 

@@ -5,10 +5,13 @@ A net is built by its config, ``SpeechNetConfig().build(outputs=1)``, and maps a
 """
 
 from emoflow.nets.attention import AttentionConfig, SelfAttention
+from emoflow.nets.character_bag import CharacterBag, CharacterBagConfig
 from emoflow.nets.compact_speech import CompactSpeech, CompactSpeechConfig
 from emoflow.nets.config import NetConfig
 from emoflow.nets.encoders import Encoder, SpeechEncoderConfig, TextEncoderConfig
+from emoflow.nets.evidence import EvidenceNet, EvidenceNetConfig
 from emoflow.nets.frequency_conv import FrequencyConv, FrequencyConvConfig
+from emoflow.nets.functionals_encoder import FunctionalsEncoder, FunctionalsEncoderConfig
 from emoflow.nets.heads import Head, HeadConfig
 from emoflow.nets.jamo_text import JamoText, JamoTextConfig
 from emoflow.nets.nets import (
@@ -26,11 +29,17 @@ from emoflow.nets.towers import SpeechTowerConfig, TextTowerConfig, Tower
 
 __all__ = [
     "AttentionConfig",
+    "CharacterBag",
+    "CharacterBagConfig",
     "CompactSpeech",
     "CompactSpeechConfig",
     "Encoder",
+    "EvidenceNet",
+    "EvidenceNetConfig",
     "FrequencyConv",
     "FrequencyConvConfig",
+    "FunctionalsEncoder",
+    "FunctionalsEncoderConfig",
     "Head",
     "HeadConfig",
     "JamoText",

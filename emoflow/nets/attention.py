@@ -116,8 +116,10 @@ class Layer(nn.Module):
         return values
 
     def _attend(self, values: Tensor, keys: Tensor | None) -> Tensor:
-        heads = self.project_in(values).unflatten(-1, (3, self.config.heads, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        parts = self.project_in(values).chunk(3, dim=-1)
+        query, key, value = (
+            p.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for p in parts
+        )
         dropout = self.config.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, keys, dropout)
         out: Tensor = self.dropout(self.project_out(mixed.transpose(1, 2).flatten(2)))
@@ -125,8 +127,11 @@ class Layer(nn.Module):
 
     def _feed_forward(self, values: Tensor) -> Tensor:
         hidden = self.widen(values)
-        hidden = F.relu(hidden) if self.config.activation == "relu" else F.gelu(hidden)
-        out: Tensor = self.dropout(self.narrow(self.dropout(hidden)))
+        if self.config.activation == "relu":
+            hidden = self.dropout(hidden, relu=True)
+        else:
+            hidden = self.dropout(F.gelu(hidden))
+        out: Tensor = self.dropout(self.narrow(hidden))
         return out
 
     @torch.no_grad()

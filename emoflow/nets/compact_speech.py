@@ -21,7 +21,7 @@ LOGMEL = LogMelConfig(
     n_fft=1024, window=640, hop=256, mels=64, low_hz=40.0, delta=False, max_frames=1875
 )
 AUGMENTATION = SpeechAugmentation(
-    tempo=0.15, vocal_tract=0.12, mask_mels=(0, 10), mask_fill="floor", mask_frames=20, masks=2
+    tempo=0.15, vocal_tract=0.12, mask_mels=(0, 10), mask_fill="middle", mask_frames=20, masks=2
 )
 
 
@@ -33,10 +33,13 @@ class CompactSpeechConfig(SpeechEncoderConfig):
     """The front end."""
     augmentation: SpeechAugmentation = AUGMENTATION
     """Random changes while training."""
-    channels: tuple[int, ...] = (24, 48, 72, 96)
+    channels: tuple[int, ...] = (16, 32, 64, 96)
     """Channels of the residual blocks; each halves frequency, the second halves time too."""
     width: int = 128
     """Width of the states; there is one for every four frames."""
+    trim_db: float | None = 40.0
+    """Cut the ends of an utterance that are this far below its loudest 32 ms, in dB; none
+    keeps them."""
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -59,7 +62,9 @@ class CompactSpeech(Encoder):
         super().__init__()
         self.config = config
         self.width = config.width
-        self.input = LogMelInput(config.logmel, config.augmentation, scale=True)
+        self.input = LogMelInput(
+            config.logmel, config.augmentation, scale=True, trim_db=config.trim_db
+        )
         first = config.channels[0]
         self.stem = nn.Conv2d(config.logmel.channels, first, 5, 2, 2, bias=False)
         self.stem_norm = nn.BatchNorm2d(first)

@@ -56,6 +56,15 @@ class NetConfig:
             )
         return plain
 
+    @classmethod
+    def complete(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``plain`` with every field it leaves out, taken from its own class.
+
+        A parser that merges a config over the default of another class would else keep that
+        class's values for fields of the same name. Values are not looked at.
+        """
+        return _complete(plain, cls)
+
     def children(self) -> Iterator[NetConfig]:
         """Yield the configs directly inside this one."""
         for f in dataclasses.fields(self):
@@ -150,6 +159,39 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return value
+
+
+def _complete(given: Mapping[str, Any], base: type[NetConfig]) -> dict[str, Any]:
+    chosen = "class_path" in given
+    cls = _find(str(given["class_path"])) if chosen else base
+    values = dict(given.get("init_args") or {}) if chosen else dict(given)
+    for f in dataclasses.fields(cls):
+        if f.default is not dataclasses.MISSING:
+            default = _plain(f.default)
+        elif f.default_factory is not dataclasses.MISSING:
+            default = _plain(f.default_factory())
+        else:
+            continue
+        values[f.name] = _over(default, values[f.name]) if f.name in values else default
+    path = given["class_path"] if chosen else f"{cls.__module__}.{cls.__qualname__}"
+    return {"class_path": path, "init_args": values}
+
+
+def _over(default: Any, value: Any) -> Any:
+    """Lay a field's value over its default, mapping by mapping."""
+    if not (isinstance(default, Mapping) and isinstance(value, Mapping)):
+        return value
+    if "class_path" not in default:
+        return {**default, **value}
+    own = _find(str(default["class_path"]))
+    if "class_path" in value and _find(str(value["class_path"])) is not own:
+        return _complete(value, own)
+    inner = dict(value.get("init_args") or {}) if "class_path" in value else dict(value)
+    laid = {
+        name: _over(old, inner[name]) if name in inner else old
+        for name, old in default["init_args"].items()
+    }
+    return {"class_path": default["class_path"], "init_args": {**inner, **laid}}
 
 
 def _build(plain: Mapping[str, Any], base: type[NetConfig]) -> NetConfig:

@@ -25,14 +25,15 @@ class Dropout(nn.Module):
         super().__init__()
         self.probability = probability
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Any shape → the same shape."""
+    def forward(self, values: Tensor, *, relu: bool = False) -> Tensor:
+        """Any shape → the same shape; with ``relu``, negative values become 0 first."""
         if not self.training or self.probability <= 0:
-            return values
+            return F.relu(values) if relu else values
         fast = values.device.type == "cpu" and self.probability < 1
         if not fast or torch.compiler.is_compiling():
-            return F.dropout(values, self.probability)
-        dropped: Tensor = _FastDropout.apply(values, round(self.probability * _LEVELS))
+            return F.dropout(F.relu(values) if relu else values, self.probability)
+        levels = round(self.probability * _LEVELS)
+        dropped: Tensor = _FastDropout.apply(values, levels, relu)
         return dropped
 
     def extra_repr(self) -> str:
@@ -44,16 +45,18 @@ class _FastDropout(torch.autograd.Function):
     """Drops ``levels`` of 65,536 values and scales the rest."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, levels: int) -> Tensor:
+    def forward(ctx: Any, values: Tensor, levels: int, relu: bool) -> Tensor:
         count = values.numel()
         bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         keep = bits.view(torch.int16)[:count].view(values.shape) >= levels - _LEVELS // 2
+        if relu:
+            keep &= values > 0
         ctx.scale = _LEVELS / (_LEVELS - levels)
         ctx.save_for_backward(keep)
         return keep.to(values.dtype).mul_(ctx.scale).mul_(values)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         (keep,) = ctx.saved_tensors
         gradient = gradients[0]
-        return keep.to(gradient.dtype).mul_(ctx.scale).mul_(gradient), None
+        return keep.to(gradient.dtype).mul_(ctx.scale).mul_(gradient), None, None

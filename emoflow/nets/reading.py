@@ -31,7 +31,8 @@ def read(tower: Tower, batch: Batch, modality: str, *, skip_absent: bool = False
     states: States
     if stored is not None:
         counts = _real(stored, getattr(batch, f"{modality}_frames"), present)
-        dtype = next(tower.parameters()).dtype
+        weight = next(tower.parameters(), None)
+        dtype = torch.float32 if weight is None else weight.dtype
         states = tower(states=States(stored.to(dtype), counts))
         return states
     inputs = batch.waveforms if modality == "speech" else batch.tokens

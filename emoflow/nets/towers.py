@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
@@ -69,6 +69,11 @@ class Tower(nn.Module):
         self.attention = SelfAttention(self.width, config.attention)
         if config.frozen:
             self.freeze()
+
+    @property
+    def store_dtype(self) -> Literal["float16", "float32"]:
+        """How states are kept when they are computed once, as the encoder says."""
+        return self.encoder.store_dtype
 
     @property
     def frozen_part(self) -> Tower | Encoder | None:

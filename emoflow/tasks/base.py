@@ -130,6 +130,13 @@ class Task(L.LightningModule):
         if stage == "fit" and corpus is not None and self.trainer.ckpt_path is None:
             self.fit_scales(corpus)
 
+    def on_fit_start(self) -> None:
+        """Let a net that scales its inputs take the scale from the training split."""
+        corpus = getattr(self.trainer, "datamodule", None)
+        fit_inputs = getattr(self.net, "fit_inputs", None)
+        if fit_inputs is not None and corpus is not None and self.trainer.ckpt_path is None:
+            fit_inputs(batch.to(self.device) for batch in corpus.training_batches())
+
     def forward(self, batch: Batch) -> Tensor:
         """Return probabilities (batch, class) or values (batch,) for a batch."""
         return self.finish(self._outputs(batch))

@@ -50,12 +50,12 @@ class EarlyStop(EarlyStopping):
 
 
 class Checkpoint(ModelCheckpoint):
-    """Keeps one checkpoint: the best epoch by ``monitor``, or with ``None`` the last."""
+    """Keeps one checkpoint: the best epoch by ``monitor``, or the last one without it."""
 
-    def __init__(self, folder: str | Path, monitor: str | None) -> None:
+    def __init__(self, folder: str | Path, name: str, monitor: str | None = None) -> None:
         super().__init__(
             dirpath=folder,
-            filename="best" if monitor else "last",
+            filename=name,
             monitor=monitor,
             mode=direction(monitor) if monitor else "min",
             save_top_k=1,
@@ -64,6 +64,11 @@ class Checkpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+
+    @property
+    def state_key(self) -> str:
+        """Tell the callbacks of one fit apart."""
+        return f"{type(self).__name__}-{self.filename}"
 
 
 class History(L.Callback):

@@ -94,7 +94,9 @@ def load_task(path: str | os.PathLike[str]) -> Task:
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it: a kill leaves the old one whole."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         """Save ``checkpoint`` to ``path``."""
         with atomic_path(Path(path)) as temporary:
             try:

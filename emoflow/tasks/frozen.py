@@ -91,10 +91,12 @@ class KeepFrozen(L.Callback):
             abouts = [{**key, "view": view} for view in range(views)]
             if trainer.local_rank == 0:
                 for view, about in enumerate(abouts):
-                    with FeatureStore.open(about, part.width) as store:
+                    with FeatureStore.open(about, part.width, part.store_dtype) as store:
                         self._fill_store(trainer, pl_module, part, modality, store, view)
             trainer.strategy.barrier(f"store-{modality}")
-            corpus.stores[modality] = [FeatureStore.open(a, part.width) for a in abouts]
+            corpus.stores[modality] = [
+                FeatureStore.open(a, part.width, part.store_dtype) for a in abouts
+            ]
 
     def _fill_store(
         self,
@@ -168,5 +170,3 @@ def _evaluating(part: nn.Module, *, augment: bool) -> Iterator[None]:
     finally:
         for module, training in before.items():
             module.training = training
-
-

@@ -21,7 +21,7 @@ class Optimisation:
     """How a task's weights are learned."""
 
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
-    """Update rule; sgd has a momentum of 0.9."""
+    """Update rule; sgd has a Nesterov momentum of 0.9."""
     learning_rate: float = 1e-3
     """Highest learning rate."""
     weight_decay: float = 1e-2
@@ -80,7 +80,9 @@ class Optimisation:
             )
         optimiser: torch.optim.Optimizer
         if self.optimiser == "sgd":
-            optimiser = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=0.9)
+            optimiser = torch.optim.SGD(
+                parameters, lr=self.learning_rate, momentum=0.9, nesterov=True
+            )
         else:
             kind = torch.optim.AdamW if self.optimiser == "adamw" else torch.optim.Adam
             optimiser = kind(parameters, lr=self.learning_rate)

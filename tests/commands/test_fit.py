@@ -59,8 +59,11 @@ def test_scores_agree_with_sklearn_on_the_stored_predictions(run: Path) -> None:
     frame = frame[frame["emotion"].isin(["neutral", "happy", "sad", "angry"])]
     scores = _metrics(run)["splits"]["test"]["subsets"]["speech+text"]
     f1 = f1_score(
-        frame["emotion"], frame["predicted"], average="macro",
-        labels=["neutral", "happy", "sad", "angry"], zero_division=0,
+        frame["emotion"],
+        frame["predicted"],
+        average="macro",
+        labels=["neutral", "happy", "sad", "angry"],
+        zero_division=0,
     )
     uar = balanced_accuracy_score(frame["emotion"], frame["predicted"])
     assert scores["macro_f1"]["value"] == pytest.approx(f1, abs=1e-6)
@@ -72,9 +75,7 @@ def test_all_stages_share_one_protocol(run: Path) -> None:
     assert len({_metrics(f)["protocol"]["fingerprint"] for f in folders}) == 1
 
 
-def test_checkpoints_are_plain_and_the_merged_one_needs_no_other(
-    run: Path, tmp_path: Path
-) -> None:
+def test_checkpoints_are_plain_and_the_merged_one_needs_no_other(run: Path, tmp_path: Path) -> None:
     for folder in (run, run / "stages" / "arousal", run / "stages" / "valence"):
         torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     alone = tmp_path / "alone.ckpt"

@@ -154,7 +154,7 @@ def test_compiles_into_one_graph() -> None:
     batch = padded([synthetic(5, 12_000), synthetic(6, 6_000)], filler=0.0)
     front = LogMel()
     compiled = torch.compile(front, fullgraph=True, backend="eager")
-    assert torch.equal(compiled(*batch)[0], front(*batch)[0])
+    torch.testing.assert_close(compiled(*batch)[0], front(*batch)[0], atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

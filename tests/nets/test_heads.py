@@ -107,3 +107,16 @@ def test_dropout_has_right_gradients() -> None:
         return out
 
     assert torch.autograd.gradcheck(seeded, (values,))
+
+
+def test_dropout_with_relu_has_right_values_and_gradients() -> None:
+    values = torch.randn(200, 50, dtype=torch.float64, requires_grad=True)
+    out = Dropout(0.2).train()(values, relu=True)
+    kept = out != 0
+    torch.testing.assert_close(out[kept], values[kept] / 0.8, atol=1e-4, rtol=1e-4)
+    assert (values[kept] > 0).all()
+    assert kept[values > 0].float().mean() == pytest.approx(0.8, abs=0.02)
+    out.sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad != 0, kept)
+    assert torch.equal(Dropout(0.2).eval()(values, relu=True), values.relu())

@@ -11,9 +11,7 @@ from emoflow.tasks.losses import ccc_loss, classification_loss, regression_loss
 def _ccc(x: np.ndarray, y: np.ndarray) -> float:
     """Lin 1989 by its textbook form: from Pearson's r and the 1/n moments."""
     r = np.corrcoef(x, y)[0, 1]
-    return float(
-        2 * r * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    )
+    return float(2 * r * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))
 
 
 @given(st.integers(0, 10_000), st.integers(3, 60))

@@ -64,6 +64,8 @@ def test_impossible_options_say_so(name: str, value: float) -> None:
 
 
 def test_a_schedule_pickles_with_its_optimiser() -> None:
-    built = Optimisation().build([([nn.Parameter(torch.zeros(2, 2))], 1.0)], steps=4, steps_per_epoch=2)
+    built = Optimisation().build(
+        [([nn.Parameter(torch.zeros(2, 2))], 1.0)], steps=4, steps_per_epoch=2
+    )
     state = built["lr_scheduler"]["scheduler"].state_dict()
     assert all(isinstance(v, (int, float, list, bool, str, type(None))) for v in state.values())
