@@ -64,9 +64,7 @@ _ALIASES = {
 }
 
 
-def parse_emotion(
-    label: str, *, where: str, aliases: Mapping[str, str] | None = None
-) -> str:
+def parse_emotion(label: str, *, where: str, aliases: Mapping[str, str] | None = None) -> str:
     """Return the shared name of ``label``, stripped and case-folded.
 
     Parameters
@@ -251,8 +249,8 @@ class Batch:
         return self._map(lambda t: t.pin_memory())
 
     def _map(self, function: Any) -> Batch:
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return Batch(**{n: None if v is None else function(v) for n, v in values})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{n: None if v is None else function(v) for n, v in values.items()})
 
 
 def subset_name(modalities: Sequence[str]) -> str:

@@ -52,6 +52,4 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _items(items: Any) -> dict[str, Any]:
-    return {
-        (item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in items
-    }
+    return {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in items}

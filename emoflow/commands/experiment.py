@@ -186,8 +186,7 @@ def read_stages(
         "run": shared.get("run"),
         "folder": shared.get("folder", "runs"),
     }
-    for key in ("experiment", "run", "folder"):
-        top |= {key: value for k, value in pairs if k == key}
+    top |= {key: value for key, value in pairs if key in top}
     pairs = [(k, v) for k, v in pairs if k not in top]
     if "stages" in content:
         named = {}
@@ -204,12 +203,12 @@ def read_stages(
     for name, plain in named.items():
         plain = {k: v for k, v in plain.items() if k not in ("run", "folder")}
         plain["experiment"] = top["experiment"]
-        own = [(k.removeprefix(f"{name}."), v) for k, v in pairs if k.startswith(f"{name}.")]
+        for_it = [(k.removeprefix(f"{name}."), v) for k, v in pairs if k.startswith(f"{name}.")]
         general = [(k, v) for k, v in pairs if k.partition(".")[0] not in named]
         taken, problems = _applicable(parser, plain, general)
         for key, problem in problems.items():
             reasons.setdefault(key, []).append(problem)
-        stages.append(Stage(name, _parse(parser, plain, [*taken, *own]), parser))
+        stages.append(Stage(name, _parse(parser, plain, [*taken, *for_it]), parser))
     for key, problems_of in reasons.items():
         if len(problems_of) == len(named):
             raise ConfigError(f"--{key}: {problems_of[0]}", "emoflow fit --help lists the options")

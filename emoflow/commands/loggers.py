@@ -109,6 +109,6 @@ def figure_array(figure: Any) -> np.ndarray:
     """Return a figure's pixels, (height, width, 4) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())

@@ -37,7 +37,8 @@ def trim(
     """
     position = torch.arange(waveforms.shape[1], device=waveforms.device)
     waveforms = waveforms.masked_fill(position >= samples[:, None], 0.0)
-    blocks = F.pad(waveforms, (0, -waveforms.shape[1] % _BLOCK)).unflatten(1, (-1, _BLOCK))
+    padded = F.pad(waveforms, (0, -waveforms.shape[1] % _BLOCK))
+    blocks = padded.reshape(len(padded), -1, _BLOCK)
     power = blocks.square().mean(2)
     loud = (power >= power.amax(1, keepdim=True) * 10 ** (-below_db / 10)).long()
     margin = round(margin_seconds * SAMPLE_RATE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
@@ -222,8 +222,8 @@ class Task(L.LightningModule):
         for module in self.net.modules():
             scale = getattr(module, "learning_rate_scale", None)
             if scale is not None:
-                own: Callable[[], Any] = module.pretrained_parameters
-                scaled |= {id(p): float(scale) for p in own()}
+                own: Any = module
+                scaled |= {id(p): float(scale) for p in own.pretrained_parameters()}
         groups: dict[float, list[nn.Parameter]] = {}
         for parameter in self.net.parameters():
             groups.setdefault(scaled.get(id(parameter), 1.0), []).append(parameter)
@@ -239,7 +239,7 @@ class Task(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what this task is, what it was trained on, and its tokenizer."""
-        corpus = getattr(self.trainer, "datamodule", None)
+        corpus: Any = getattr(self.trainer, "datamodule", None)
         record = corpus.protocol_record() if hasattr(corpus, "protocol_record") else None
         checkpoint[NOTE] = {
             "task": type(self).__name__,

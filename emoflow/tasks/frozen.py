@@ -66,7 +66,7 @@ class KeepFrozen(L.Callback):
 
     def fill(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compute what the stores miss and hand them to the corpus."""
-        corpus = getattr(trainer, "datamodule", None)
+        corpus: Any = getattr(trainer, "datamodule", None)
         if not isinstance(pl_module, Task) or not hasattr(corpus, "stores"):
             return
         pl_module.configure_model()

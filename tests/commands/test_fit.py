@@ -17,10 +17,18 @@ from emoflow.commands.fit import fit
 from emoflow.errors import ConfigError, ProtocolError
 from emoflow.tasks import EmotionClassifier, load_task
 
-CONTRACT = (
-    "config.yaml checkpoints/best.ckpt checkpoints/last.ckpt protocol.json metrics.json "
-    "predictions.parquet report.html environment.json log.txt history.csv"
-).split()
+CONTRACT = [
+    "config.yaml",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "protocol.json",
+    "metrics.json",
+    "predictions.parquet",
+    "report.html",
+    "environment.json",
+    "log.txt",
+    "history.csv",
+]
 
 
 @pytest.fixture(scope="module")

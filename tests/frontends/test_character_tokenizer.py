@@ -26,7 +26,8 @@ def test_white_space_and_composition_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "expected"), [(0, [1]), (1, [1]), (2, [1, 2]), (3, [1, 100, 2]), (4, [1, 100, 101, 2])]
+    ("limit", "expected"),
+    [(0, [1]), (1, [1]), (2, [1, 2]), (3, [1, 100, 2]), (4, [1, 100, 101, 2])],
 )
 def test_a_long_text_is_cut_and_keeps_its_marks(limit: int, expected: list[int]) -> None:
     assert CharacterTokenizer().encode("abcd", limit) == expected

@@ -78,7 +78,7 @@ def test_noise_has_no_voice() -> None:
 
 def test_durations_are_those_of_what_was_put_together() -> None:
     hush = np.zeros(round(0.2 * RATE), np.float32)
-    faint = 0.003 * np.random.default_rng(0).standard_normal(round(0.3 * RATE)).astype(np.float32)
+    faint = 0.001 * np.random.default_rng(0).standard_normal(round(0.3 * RATE)).astype(np.float32)
     (statistics,) = measure(np.concatenate([hush, hum(150, 0.5), faint, hum(150, 0.4), hush]))
     seconds = np.exp(value(statistics, "rhythm.log_seconds"))
     assert seconds == pytest.approx(1.2, abs=0.04)  # silence at the ends does not count
