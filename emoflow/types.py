@@ -249,8 +249,11 @@ class Batch:
         return self._map(lambda t: t.pin_memory())
 
     def _map(self, function: Any) -> Batch:
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{n: None if v is None else function(v) for n, v in values.items()})
+        changed: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            changed[f.name] = None if value is None else function(value)
+        return Batch(**changed)
 
 
 def subset_name(modalities: Sequence[str]) -> str:

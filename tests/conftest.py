@@ -82,7 +82,7 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Pa
                 "batch": {"max_utterances": 16},
             },
         },
-        "trainer": {"max_epochs": 3, "enable_progress_bar": False},
+        "trainer": {"max_epochs": 2, "enable_progress_bar": False},
         "stages": {
             "arousal": unimodal("ArousalRegressor", "speech"),
             "valence": unimodal("ValenceRegressor", "text"),

@@ -80,11 +80,11 @@ class RunConfig(L.Callback):
 class ConfusionLog(L.Callback):
     """Logs the confusion matrix of every validation epoch, as an image and a table."""
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log it."""
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log it, once the task has scored the epoch."""
         if not (isinstance(pl_module, Task) and pl_module.labels and trainer.is_global_zero):
             return
-        if not trainer.loggers or trainer.sanity_checking or not trainer.fit_loop.epoch_progress:
+        if not trainer.loggers or trainer.sanity_checking or trainer.state.fn != "fit":
             return
         one = pl_module.predictions.get(subset_name(pl_module.net_config.modalities))
         if one is None:

@@ -137,7 +137,9 @@ def test_stage(
     task = load_task(path)
     frames = []
     if len(corpus.splits.validation):
+        loggers, trainer.loggers = trainer.loggers, []  # its epochs have been logged
         trainer.validate(task, datamodule=corpus, verbose=False)
+        trainer.loggers = loggers
         frames.append(_predictions(task, corpus, "validation"))
     if corpus.splits.fingerprint != note["protocol"]["fingerprint"]:
         raise ProtocolError(
