@@ -74,10 +74,10 @@ class PlainSpeechTower(nn.Module):
 class PlainTextTower(nn.Module):
     """A frozen BERT over 64 tokens, then attention."""
 
-    def __init__(self, bert: nn.Module, layers: int = 5) -> None:
+    def __init__(self, bert: nn.Module, layers: int = 5, heads: int = 8) -> None:
         super().__init__()
         self.bert = bert.requires_grad_(False).eval()
-        self.attention = PlainStack(layers, heads=8, feed_forward=1024)
+        self.attention = PlainStack(layers, heads, feed_forward=1024)
 
     def forward(self, tokens: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         real = torch.arange(TOKENS, device=tokens.device) < counts[:, None]

@@ -205,10 +205,14 @@ def read_stages(
         plain["experiment"] = top["experiment"]
         for_it = [(k.removeprefix(f"{name}."), v) for k, v in pairs if k.startswith(f"{name}.")]
         general = [(k, v) for k, v in pairs if k.partition(".")[0] not in named]
-        taken, problems = _applicable(parser, plain, general)
-        for key, problem in problems.items():
-            reasons.setdefault(key, []).append(problem)
-        stages.append(Stage(name, _parse(parser, plain, [*taken, *for_it]), parser))
+        try:
+            parsed = _parse(parser, plain, [*general, *for_it])
+        except ConfigError:
+            taken, problems = _applicable(parser, plain, general)
+            for key, problem in problems.items():
+                reasons.setdefault(key, []).append(problem)
+            parsed = _parse(parser, plain, [*taken, *for_it])
+        stages.append(Stage(name, parsed, parser))
     for key, problems_of in reasons.items():
         if len(problems_of) == len(named):
             raise ConfigError(f"--{key}: {problems_of[0]}", "emoflow fit --help lists the options")

@@ -29,7 +29,8 @@ def wandb_is_logged_in() -> bool:
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
-        return netrc.netrc(path).authenticators(host or "") is not None
+        found = netrc.netrc(path).authenticators(host or "")
+        return bool(found and found[2])
     except (OSError, netrc.NetrcParseError):
         return False
 

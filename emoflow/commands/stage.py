@@ -155,7 +155,8 @@ def test_stage(
         predictions = pd.concat(frames, ignore_index=True)
         with atomic_path(folder / "predictions.parquet") as temporary:
             predictions.to_parquet(temporary, index=False)
-        metrics = _metrics(task, corpus, checkpoint, predictions, config)
+        epochs = len(pd.read_csv(folder / "history.csv"))
+        metrics = _metrics(task, corpus, checkpoint, predictions, config, epochs)
         _write_confusion(folder, metrics, task)
         write_results(folder, metrics)
     trainer.strategy.barrier("tested")
@@ -280,6 +281,7 @@ def _metrics(
     checkpoint: Mapping[str, Any],
     predictions: pd.DataFrame,
     config: Mapping[str, Any],
+    epochs: int,
 ) -> dict[str, Any]:
     training = corpus.training_targets(task.target)
     ceiling = corpus.ceiling(task.target, task.labels)
@@ -302,7 +304,7 @@ def _metrics(
         },
         "warnings": list(corpus.warnings),
         "training": {
-            "epochs": int(checkpoint["epoch"]) + 1,
+            "epochs": epochs,
             "best_epoch": int(checkpoint["epoch"]),
             "monitor": config["monitor"] or task.monitor if len(corpus.splits.validation) else None,
             "utterances": len(training),

@@ -316,6 +316,10 @@ class Corpus(L.LightningDataModule):
         """Return batches of any rows, each once, in the order that reads fastest."""
         return self._loader(np.asarray(rows, dtype=np.int64))
 
+    def training_batches(self) -> DataLoader[Batch]:
+        """Return batches of the training utterances, each once and none augmented."""
+        return self.loader(self._ready.of("train"))
+
     def _loader(self, rows: _Rows, *, training: bool = False) -> DataLoader[Batch]:
         trainer = self.trainer
         return make_loader(

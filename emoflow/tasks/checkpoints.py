@@ -91,6 +91,10 @@ def load_task(path: str | os.PathLike[str]) -> Task:
     return task
 
 
+_DISK = ("iostream error", "unexpected pos", "write", "disk")
+"""What torch.save says when the file system takes no more."""
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it: a kill leaves the old one whole."""
 
@@ -102,6 +106,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, temporary)
             except RuntimeError as error:  # torch hides the disk's own error
-                if "write" in str(error) or "disk" in str(error):
+                if any(sign in str(error) for sign in _DISK):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
                 raise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,3 +125,26 @@ def test_jsonargparse_short_forms_and_overrides() -> None:
 def test_jsonargparse_override_inside_the_default() -> None:
     net = parse(["--net.speech.attention.layers=3"], MergedNetConfig())
     assert net == MergedNetConfig(speech=SpeechTowerConfig(attention=AttentionConfig(layers=3)))
+
+
+def test_a_completed_config_has_its_own_classs_fields() -> None:
+    compact = {"class_path": "CompactSpeechConfig", "init_args": {"logmel": {"hop": 200}}}
+    plain = {"class_path": "SpeechNetConfig", "init_args": {"encoder": compact}}
+    completed = NetConfig.complete(plain)
+    net = NetConfig.from_plain(completed)
+    assert isinstance(net, SpeechNetConfig)
+    assert net.encoder == CompactSpeechConfig(
+        logmel=dataclasses.replace(CompactSpeechConfig().logmel, hop=200)
+    )
+    assert net.encoder.logmel.mels == 64  # FrequencyConv, the default encoder, has 128
+    assert net.attention == SpeechNetConfig().attention
+    assert NetConfig.complete(completed) == completed
+    assert plain["init_args"] == {"encoder": compact}  # left as it was
+
+
+def test_completing_keeps_what_is_given_and_fills_the_rest() -> None:
+    tower = {"attention": {"layers": 2}}
+    plain = {"class_path": "MergedNetConfig", "init_args": {"speech": tower}}
+    net = NetConfig.from_plain(NetConfig.complete(plain))
+    attention = dataclasses.replace(SpeechTowerConfig().attention, layers=2)
+    assert net == MergedNetConfig(speech=SpeechTowerConfig(attention=attention))
