@@ -46,18 +46,27 @@ def test_the_set_up_commands_are_there() -> None:
     assert 'python -m pip install -e ".[test]" && python -m pytest' in text
 
 
-@pytest.mark.parametrize("words", command_lines(), ids=" ".join)
-def test_every_command_line_is_understood(words: list[str]) -> None:
-    command, *options = words
-    assert command in COMMANDS
-    options = [word for word in options if word not in ("--print_config", "--help")]
-    if command not in ("fit", "audit") or not options:
-        return
-    config, rest = take_option(options, "config")
-    assert config is not None
+def overrides() -> dict[str, list[str]]:
+    """Return config to the overrides of all command lines with it: each is parsed once."""
+    found: dict[str, list[str]] = {}
+    for command, *words in command_lines():
+        words = [word for word in words if word not in ("--print_config", "--help")]
+        if command in ("fit", "audit") and words:
+            config, rest = take_option(words, "config")
+            assert config is not None, words
+            found.setdefault(config, []).extend(rest)
+    return found
+
+
+def test_every_command_is_known() -> None:
+    assert {command for command, *_ in command_lines()} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("config", overrides())
+def test_every_option_of_a_command_line_is_taken(config: str) -> None:
     assert find_config(config).is_file()
-    if rest:  # a config without overrides is parsed elsewhere
-        read_stages(config, rest)
+    if words := overrides()[config]:  # a config without any is parsed elsewhere
+        read_stages(config, words)
 
 
 def test_every_config_in_the_text_is_shipped() -> None:
