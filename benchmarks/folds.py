@@ -54,6 +54,8 @@ def main() -> None:
     frames = [pd.read_parquet(run / "predictions.parquet") for run in runs]
     for split in ("validation", "test"):
         pooled = pd.concat([frame[frame["split"] == split] for frame in frames])
+        if pooled.empty:
+            continue
         if split == "validation":  # an utterance may validate several folds: each counts
             pooled["key"] = pooled.groupby(["subset", "key"]).cumcount().astype(str) + pooled["key"]
         truth = pooled[pooled["subset"] == pooled["subset"].iloc[0]]["emotion"]
