@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     words = list(arguments)
     if not words or "-h" in words or "--help" in words:
-        print(USAGE + _option_help(words))
+        print(USAGE + stage_parser().format_help())
         return 0
     printing = "--print_config" in words
     words = [w for w in words if w != "--print_config"]
@@ -159,10 +159,3 @@ def _new_name() -> str:
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
     os.environ["EMOFLOW_RUN"] = name
     return name
-
-
-def _option_help(words: Sequence[str]) -> str:
-    """Return the options of a stage, with those of the config's task, net and corpus."""
-    parser = stage_parser()
-    text: str = parser.format_help()
-    return text
