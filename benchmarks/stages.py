@@ -6,7 +6,7 @@
     python benchmarks/stages.py 3
 
 Utterances per second, optimiser step included, on KEMDy20's length distribution. Both sides
-take turns, a round each; the ratio is that of the median rates. First it trains both sides on
+take turns, batch by batch; the ratio is that of the median rates. First it trains both sides on
 equal weights and full-length utterances, where they compute the same: their losses must agree.
 
 - Plain (plain.py): batches of 16 in random order, padded to 512 frames and 64 tokens. It is
@@ -16,15 +16,19 @@ equal weights and full-length utterances, where they compute the same: their los
 - What is frozen is stored: stage 2 reads BERT's states, stage 3 both towers'; random numbers
   of the right shapes stand in for the store. Filling it costs once what the line "one-off"
   says; the last line counts it in.
-- Both run in the same precision (plain in bf16 too, with --precision bf16), with Adam.
+- Both run in the same precision (plain in bf16 too, with --precision bf16), with Adam, each in a
+  process of its own: emoflow's flushes denormal numbers, as `emoflow fit` does. Gradients fade
+  on their way through a recurrent net, and a CPU is slow with what is left of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing as mp
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from statistics import median
 
 import numpy as np
@@ -57,9 +61,13 @@ from emoflow.nets import (
     TextNetConfig,
     TextTowerConfig,
 )
+from emoflow.tasks.optimisation import Optimisation
 from emoflow.types import Batch, Needs
 
-BATCH, SECONDS_PER_BATCH, TOKENS_PER_BATCH = 16, 128.0, 4096
+PLAIN_BATCH = 16
+BATCH, SECONDS_PER_BATCH, TOKENS_PER_BATCH = 16, 128.0, 4096  # those of configs/kemdy20-*
+RATE_OF_LEARNING = 1e-4
+BETWEEN = 4  # emoflow's batches for one of the plain side
 EPOCHS = 10  # over which the last line spreads the one-off cost
 PLAIN_ORDER = torch.arange(WIDTH)
 BY_FREQUENCY = torch.arange(WIDTH).view(24, 32).T.flatten()
@@ -142,18 +150,32 @@ def emoflow_loss(stage: int, net: nn.Module, batch: Batch) -> Tensor:
     return functional.mse_loss(outputs[:, 0], batch.arousal)
 
 
+def plain_side(stage: int, net: nn.Module, bf16: bool = False) -> Side:
+    """Return the plain net in training, with torch's Adam."""
+    learned = [p for p in net.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(learned, lr=RATE_OF_LEARNING)
+    return Side(net, optimiser, lambda n, b: plain_loss(stage, n, b), bf16)
+
+
+def emoflow_side(stage: int, net: nn.Module, bf16: bool = False) -> Side:
+    """Return emoflow's net in training, with the same Adam as emoflow sets it up."""
+    same = Optimisation(
+        "adam", RATE_OF_LEARNING, weight_decay=0.0, schedule="constant", warm_up=0.0
+    )
+    built = same.build([(net.parameters(), 1.0)], steps=1, steps_per_epoch=1)
+    return Side(net, built["optimizer"], lambda n, b: emoflow_loss(stage, n, b), bf16)
+
+
 @dataclass
 class Side:
     """A net in training and its batches."""
 
     net: nn.Module
+    optimiser: torch.optim.Optimizer
     loss: Callable[[nn.Module, object], Tensor]
     bf16: bool = False
-    rates: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        learned = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(learned, lr=1e-4)
+    utterances: int = 0
+    seconds: float = 0.0
 
     def step(self, batch: object) -> float:
         """Train on one batch; return its loss."""
@@ -164,13 +186,13 @@ class Side:
         self.optimiser.step()
         return float(loss.detach())
 
-    def round(self, batches: Iterator[tuple[object, int]]) -> None:
-        """Train on some batches, made inside the time; note the rate."""
-        started, utterances = time.perf_counter(), 0
-        for batch, count in batches:
-            self.step(batch)
-            utterances += count
-        self.rates.append(utterances / (time.perf_counter() - started))
+    def train(self, batches: Iterator[tuple[object, int]]) -> None:
+        """Train on the next batch, made inside the time."""
+        started = time.perf_counter()
+        batch, count = next(batches)
+        self.step(batch)
+        self.seconds += time.perf_counter() - started
+        self.utterances += count
 
 
 class Utterances:
@@ -186,7 +208,7 @@ class Utterances:
         stored = {1: {}, 2: {"text": WIDTH}, 3: {"speech": WIDTH, "text": WIDTH}}[stage]
         needs = {1: ("speech",), 2: ("text",), 3: ("speech", "text")}[stage]
         self.collate = Collator(Needs(needs), stored)
-        self.features = torch.randn(BATCH, 2, FRAMES, 128)
+        self.features = torch.randn(PLAIN_BATCH, 2, FRAMES, 128)
         # A sample of the epoch's batches, evenly spread over their cost.
         in_seconds = stage != 2
         seconds = np.minimum((self.frames - 1) * HOP, FRAMES * HOP - 1) / RATE
@@ -216,12 +238,12 @@ class Utterances:
             one.speech_states, one.text_states = self.states[:frames], self.states[:tokens]
         return one
 
-    def plain(self, batches: int = 1) -> Iterator[tuple[tuple[Tensor, ...], int]]:
+    def plain(self) -> Iterator[tuple[tuple[Tensor, ...], int]]:
         """Yield padded batches in random order, their features ready-made."""
-        for _ in range(batches):
-            rows = self.random.choice(len(self.frames), BATCH, replace=False)
+        while True:
+            rows = self.random.choice(len(self.frames), PLAIN_BATCH, replace=False)
             frames = torch.from_numpy(self.frames[rows]).clamp(max=FRAMES)
-            yield plain_batch(self.stage, self.features, frames, self.tokens[rows]), BATCH
+            yield plain_batch(self.stage, self.features, frames, self.tokens[rows]), PLAIN_BATCH
 
     def waveforms(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Yield waveforms, samples, tokens and counts by length, for the one-off."""
@@ -302,10 +324,7 @@ def compare(stage: int, sizes: Sizes, steps: int = 3) -> None:
             copy_layers(plain.attention, ours.attention, PLAIN_ORDER)
             copy_head(plain.lstm, plain.linear, ours, PLAIN_ORDER)
     batch.emotion = batch.arousal = inputs[-1]
-    sides = (
-        Side(plain, lambda net, b: plain_loss(stage, net, b)),
-        Side(ours, lambda net, b: emoflow_loss(stage, net, b)),
-    )
+    sides = plain_side(stage, plain), emoflow_side(stage, ours)
     print("equal weights, nothing padded, no dropout, float32:")
     for step in range(steps):
         a, b = sides[0].step(inputs), sides[1].step(batch)
@@ -328,6 +347,36 @@ def one_off(stage: int, net: nn.Module, utterances: Utterances, bf16: bool) -> f
     return (time.perf_counter() - started) / count
 
 
+def train_plain(pipe: Connection, stage: int, sizes: Sizes, bf16: bool) -> None:
+    """Train the plain net in a process of its own, a batch whenever asked."""
+    torch.manual_seed(0)
+    batches = Utterances(stage, sizes).plain()
+    side = plain_side(stage, plain_net(stage, sizes).train(), bf16)
+    if stage > 1:  # frozen parts do not drop out
+        (side.net.tower.bert if stage == 2 else side.net.speech).eval()
+        if stage == 3:
+            side.net.text.eval()
+    while pipe.recv():
+        side.train(batches)
+        pipe.send((side.utterances, side.seconds))
+        side.utterances, side.seconds = 0, 0.0
+
+
+def measure_round(plain: Connection, ours: Side, utterances: Utterances) -> tuple[float, float]:
+    """Train both, a batch of the plain side between every few of emoflow's; return the rates."""
+    by_length = utterances.emoflow()
+    answers = []
+    for number in range(len(utterances.plan)):
+        if number % BETWEEN == 0:
+            plain.send(True)
+            answers.append(plain.recv())
+        ours.train(by_length)
+    counts, seconds = np.array(answers).sum(axis=0)
+    rate = ours.utterances / ours.seconds
+    ours.utterances, ours.seconds = 0, 0.0
+    return counts / seconds, rate
+
+
 def main() -> None:
     """Compare, warm up, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -337,38 +386,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny nets, meaningless figures")
     options = parser.parse_args()
     stage, sizes = options.stage, QUICK if options.quick else Sizes()
+    torch.set_flush_denormal(True)  # as `emoflow fit` does
     torch.manual_seed(0)
     compare(stage, sizes, 1 if options.quick else 3)
 
     bf16, utterances = options.precision == "bf16", Utterances(stage, sizes)
-    plain = Side(plain_net(stage, sizes).train(), lambda n, b: plain_loss(stage, n, b), bf16)
-    ours = Side(emoflow_net(stage, sizes).train(), lambda n, b: emoflow_loss(stage, n, b), bf16)
-    if stage > 1:  # frozen parts do not drop out
-        (plain.net.tower.bert if stage == 2 else plain.net.speech).eval()
-        if stage == 3:
-            plain.net.text.eval()
+    plain, other_end = mp.Pipe()
+    arguments = (other_end, stage, sizes, bf16)
+    mp.get_context("spawn").Process(target=train_plain, args=arguments, daemon=True).start()
+    ours = emoflow_side(stage, emoflow_net(stage, sizes).train(), bf16)
+    measure_round(plain, ours, utterances)  # a warm-up
     started = time.perf_counter()
-    first = True
-    while (
-        first
-        or len(plain.rates) < (1 if options.quick else 3)
-        or time.perf_counter() - started < options.seconds
-    ):
-        turns = [
-            lambda: plain.round(utterances.plain()),
-            lambda: ours.round(utterances.emoflow()),
-        ]
-        for turn in turns if len(plain.rates) % 2 else reversed(turns):
-            turn()
-        if first:  # a warm-up
-            plain.rates.clear()
-            ours.rates.clear()
-            started, first = time.perf_counter(), False
+    measured: list[tuple[float, float]] = []
+    rounds = 1 if options.quick else 3
+    while len(measured) < rounds or time.perf_counter() - started < options.seconds:
+        measured.append(measure_round(plain, ours, utterances))
+    plain.send(False)
 
-    rates = median(plain.rates), median(ours.rates)
-    each = sorted(b / a for a, b in zip(plain.rates, ours.rates, strict=True))
+    rates = median(p for p, _ in measured), median(o for _, o in measured)
+    each = sorted(o / p for p, o in measured)
     print(f"stage {stage}, {options.precision}, {torch.get_num_threads()} threads")
-    print(f"plain:   {rates[0]:8.2f} utterances/s, median of {len(plain.rates)} rounds")
+    print(f"plain:   {rates[0]:8.2f} utterances/s, median of {len(measured)} rounds")
     print(f"emoflow: {rates[1]:8.2f} utterances/s")
     print(f"ratio:   {rates[1] / rates[0]:8.2f} (rounds {each[0]:.2f} to {each[-1]:.2f})")
     if stage > 1:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -215,7 +217,8 @@ def read_stages(
         stages.append(Stage(name, parsed, parser))
     for key, problems_of in reasons.items():
         if len(problems_of) == len(named):
-            raise ConfigError(f"--{key}: {problems_of[0]}", "emoflow fit --help lists the options")
+            problem = problems_of[0].removeprefix(f"{key.replace('init_args.', '')}: ")
+            raise ConfigError(f"--{key}: {problem}", "emoflow fit --help lists the options")
     return top, stages
 
 
@@ -281,11 +284,29 @@ def _parse(parser: Any, plain: Mapping[str, Any], pairs: Sequence[tuple[str, str
         net = NetConfig.complete(arguments["net"])
         content = {**content, "task": {**content["task"], "init_args": {**arguments, "net": net}}}
     try:
-        return parser.parse_object(content, defaults=True)
+        # In a context of its own: another parser of the process, once used, leaves variables
+        # of jsonargparse behind that would drop defaults here.
+        return Context().run(parser.parse_object, content, defaults=True)
     except (ArgumentError, TypeError, ValueError, KeyError) as error:
-        raise ConfigError(
-            " ".join(str(error).split()), "emoflow fit --help lists the options"
-        ) from error
+        raise ConfigError(_reason(error), "emoflow fit --help lists the options") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what jsonargparse says of the innermost value that it could not take."""
+    text = " ".join(str(error).split())
+    text, _, given = text.partition(" Given value type: ")
+    place = ".".join(re.findall(r'Parser key "([^"]+)":', text))
+    around = r"""Errors: - |Parser key "[^"]+": |Problem with given class_path '[^']+': """
+    wanted = re.split(around, text)[-1].split(" - ")
+    reason = " or ".join(one for one in wanted if "NoneType" not in one)
+    reason = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", reason)
+    reason = re.sub(r"^Expected an? ", "expected ", reason).replace(" or Expected a ", " or ")
+    reason = reason.replace("typing.Literal[", "one of [").replace(". Got value: ", ", got ")
+    reason = re.sub(r"^expected dot import path string: ", "there is no class ", reason)
+    value = re.sub(r"^.*?Given value: ", "", given).split(" - ")[0]
+    if reason.startswith("expected") and ", got " not in reason and value:
+        reason += f", got {value}"
+    return f"{place}: {reason}" if place else reason
 
 
 def _nested(content: Any, path: Sequence[str], value: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,16 @@ def main(arguments: Sequence[str]) -> int:
                 f"--resume takes no other options, there is {words[0]}",
                 "a resumed run keeps its config; start a new run to change an option",
             )
-        fit(_read_run(Path(resumed)), run_folder=Path(resumed))
+        with _tiny_numbers_as_zero():
+            fit(_read_run(Path(resumed)), run_folder=Path(resumed))
         return 0
     assert config is not None
     if printing:
         top, stages = read_stages(config, words)
         print(yaml.safe_dump(_content(top, stages), sort_keys=False, allow_unicode=True), end="")
         return 0
-    fit(config, words)
+    with _tiny_numbers_as_zero():
+        fit(config, words)
     return 0
 
 
@@ -136,6 +139,23 @@ def take_option(words: Sequence[str], name: str) -> tuple[str | None, list[str]]
             rest.pop(i)
             return rest.pop(i), rest
     return None, rest
+
+
+@contextmanager
+def _tiny_numbers_as_zero() -> Iterator[None]:
+    """Let numbers below 1e-38 be zero.
+
+    Gradients fade on their way through a recurrent net, and a CPU multiplies matrices of such
+    numbers a hundred times slower. Torch's threads inherit the setting when they start, which
+    they have not done by now.
+    """
+    import torch
+
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _content(top: Mapping[str, Any], stages: Sequence[Stage]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from emoflow.corpora.checking import listen, source_digest
 from emoflow.corpora.loading import BatchOptions, make_loader
 from emoflow.corpora.records import protocol_facts, rows_frame
 from emoflow.corpora.selection import Augmentation, Selection, select
 from emoflow.corpora.targets import Ties, emotions
 from emoflow.data.audit import Audit, audit
-from emoflow.data.checks import speech_facts
 from emoflow.data.index import Findings, Index, Skip, list_files, load_index
 from emoflow.data.protocol import SPLIT_NAMES, Protocol, Splits, make_splits
 from emoflow.data.speech import SpeechReader
@@ -193,7 +192,7 @@ class Corpus(L.LightningDataModule):
                 scale=self.scale,
                 where=str(self.root),
             )
-            self._index = self._listen(index)
+            self._index, self._hashes = listen(index, self.name, self.on_bad_utterance)
         return self._index
 
     def _gather(self, findings: Findings) -> Iterable[Utterance]:
@@ -207,27 +206,8 @@ class Corpus(L.LightningDataModule):
         return {"root": str(Path(self.root).absolute()), "label_map": self.label_map} | {
             **own,
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
-            "source": _source_digest(type(self)),
+            "source": source_digest(type(self), Corpus),
         }
-
-    def _listen(self, index: Index) -> Index:
-        """Decode all speech once: broken speech is left out, silence is counted."""
-        facts = speech_facts(index.table, what=f"Checking {self.name}'s speech")
-        findings = Findings(self.on_bad_utterance)
-        for row, problem in facts.problems.items():
-            utterance = index.table[row]
-            file = utterance.speech.path if utterance.speech else ""
-            findings.skip(utterance.id, file, problem)
-        notes = dict(index.notes)
-        if silent := int(facts.silent.sum()):
-            notes["utterances whose speech is all zeros"] = silent
-        self._hashes = facts.hash
-        if not facts.problems:
-            return Index(index.table, index.skipped, notes)
-        good = np.setdiff1d(np.arange(len(index.table)), list(facts.problems))
-        self._hashes = [facts.hash[row] for row in good]
-        skipped = (*index.skipped, *findings.skipped)
-        return Index(index.table.select(good), skipped, notes)
 
     # ---- splits and what a task needs -----------------------------------------------
 
@@ -430,17 +410,3 @@ def _say(line: str) -> None:
 def _replaces_samplers(trainer: L.Trainer) -> bool:
     connector = getattr(trainer, "_accelerator_connector", None)
     return bool(getattr(connector, "use_distributed_sampler", False))
-
-
-def _source_digest(cls: type) -> str:
-    """Return a hash of the modules that read the corpus: an edited loader reads anew."""
-    digest = hashlib.blake2b(digest_size=8)
-    for one in cls.__mro__:
-        if one is Corpus or not issubclass(one, Corpus):
-            continue
-        try:
-            source = inspect.getsourcefile(one)
-            digest.update(Path(source or "").read_bytes())
-        except (OSError, TypeError):  # typed in at a prompt
-            digest.update(one.__qualname__.encode())
-    return digest.hexdigest()

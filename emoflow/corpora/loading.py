@@ -81,7 +81,6 @@ def make_loader(
     needs = selection.needs
     if modalities is not None:
         needs = replace(needs, modalities=tuple(modalities))
-    views = {m: s for m, s in (stores or {}).items() if m in needs.modalities}
     in_seconds = "speech" in needs.modalities
     sampler = LengthBatchSampler(
         selection.lengths(rows, in_seconds),
@@ -99,8 +98,8 @@ def make_loader(
     reader = BatchReader(
         selection.contents,
         needs,
-        speech=speech if in_seconds and "speech" not in views else None,
-        stores=views,
+        speech=speech if in_seconds else None,
+        stores={} if stores is None else stores,
         training=training,
         seed=seed,
         copies=copies,

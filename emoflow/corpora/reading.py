@@ -128,6 +128,7 @@ class BatchReader(Dataset[Batch]):
         Reads waveforms; ``None`` when no waveform is needed.
     stores
         Modality to views of a frozen encoder's output, used instead of waveforms or tokens.
+        What is added to the mapping later is used from then on.
     training
         Hard targets of ties are learned, and every epoch draws one of a store's views.
     seed
@@ -148,9 +149,9 @@ class BatchReader(Dataset[Batch]):
         copies: bool = False,
     ) -> None:
         self.contents = contents
+        self.needs = needs
         self.speech = speech
-        self.stores = {m: list(views) for m, views in stores.items()}
-        self.collate = Collator(needs, {m: views[0].width for m, views in self.stores.items()})
+        self.stores = stores
         self.training = training
         self.seed = seed
         self.copies = copies
@@ -158,10 +159,12 @@ class BatchReader(Dataset[Batch]):
     def __getitem__(self, plan: tuple[int, Sequence[int]]) -> Batch:
         epoch, rows = plan[0], np.asarray(plan[1], dtype=np.int64)
         targets = self.contents.targets
-        states = {m: self._stored(m, rows, epoch) for m in self.stores}
+        stored = {m: self.stores[m] for m in self.needs.modalities if m in self.stores}
+        states = {m: self._stored(views, m, rows, epoch) for m, views in stored.items()}
+        collate = Collator(self.needs, {m: views[0].width for m, views in stored.items()})
         hard = targets.learned if self.training else targets.scored
         origin = self.contents.origin[rows].tolist()
-        return self.collate(
+        return collate(
             [
                 Loaded(
                     row if self.copies else utterance,
@@ -179,7 +182,7 @@ class BatchReader(Dataset[Batch]):
         )
 
     def _waveform(self, utterance: int) -> NDArray[np.float32] | None:
-        if self.speech is None or not self.contents.spoken[utterance]:
+        if self.speech is None or "speech" in self.stores or not self.contents.spoken[utterance]:
             return None
         return self.speech[utterance][: self.contents.max_samples]
 
@@ -189,8 +192,9 @@ class BatchReader(Dataset[Batch]):
             return None
         return contents.tokens[row]
 
-    def _stored(self, modality: Modality, rows: _Rows, epoch: int) -> list[NDArray[Any] | None]:
-        views = self.stores[modality]
+    def _stored(
+        self, views: Sequence[FeatureStore], modality: Modality, rows: _Rows, epoch: int
+    ) -> list[NDArray[Any] | None]:
         keys = self.contents.keys(rows, modality)
         there = self.contents.has(modality, rows)
         return [

@@ -56,9 +56,8 @@ class KeepFrozen(L.Callback):
         self.views = views
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Fill the stores for training."""
+        """Fill the stores for training: a resumed run has its weights by now."""
         self.fill(trainer, pl_module)
-        trainer.fit_loop._combined_loader = None  # made for the schedule's length, without stores
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Fill the stores for testing and prediction, where weights are loaded by now."""

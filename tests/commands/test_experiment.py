@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonargparse import ArgumentParser
 
 from emoflow.cli import main
 from emoflow.commands.experiment import find_config, read_stages, shipped_configs
@@ -124,9 +125,12 @@ def test_an_override_reaches_every_stage_that_has_it_and_a_prefixed_one_just_one
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--data.rot", "x"], r"--data\.rot: .*rot"),
-        (["--seed", "x"], r"--seed: .*seed"),
-        (["--data.protocol.name", "odd"], r"--data\.protocol\.name: .*odd"),
+        (["--data.rot", "x"], r"--data\.rot: .*Option 'rot' is not accepted\n"),
+        (["--seed", "x"], r"--seed: expected int, got x\n"),
+        (["--trainer.max_epochs", "x"], r"--trainer\.max_epochs: expected int, got x\n"),
+        (["--data.protocol.name", "odd"], r"--data\.protocol\.name: expected one of .*, got odd\n"),
+        (["--task.net.attention.layers", "x"], r"attention\.layers: expected int, got x\n"),
+        (["--task.class_path", "Odd"], r"--task\.class_path: .*there is no class Odd\n"),
         (["--seed"], r"--seed has no value\n.*write --seed VALUE"),
         (["--seed", "--run"], r"--seed has no value"),
         (["seed", "3"], r"unexpected word 'seed'\n.*--key value"),
@@ -138,6 +142,12 @@ def test_bad_overrides_are_named(words: list[str], said: str) -> None:
     content["stages"].pop("valence")
     with pytest.raises(ConfigError, match=said):
         read_stages(content, words)
+
+
+def test_another_parser_of_the_process_changes_nothing() -> None:
+    before = [stage.plain() for stage in read_stages(tiny())[1]]
+    ArgumentParser(exit_on_error=False).parse_args([])
+    assert [stage.plain() for stage in read_stages(tiny())[1]] == before
 
 
 # ---- the command line ---------------------------------------------------------------------

@@ -170,3 +170,22 @@ def test_environment_says_what_ran_where(run: Path) -> None:
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     assert environment["packages"]["torch"] == version("torch")
     assert environment["command"]
+
+
+def test_numbers_too_small_to_matter_are_zero_in_every_thread() -> None:
+    code = (
+        "import torch\n"
+        "from emoflow.cli import main\n"
+        "from emoflow.commands import fit\n"
+        "def count(*_):\n"
+        "    tiny = torch.full((4_000_000,), 1e-39).mul(1.0)\n"
+        "    print(tiny.count_nonzero().item(), torch.get_num_threads())\n"
+        "fit.fit = count\n"
+        "main(['fit', '--config', 'demo.yaml'])\n"
+        "print(float(torch.tensor(1e-39) * 1.0) > 0)\n"
+    )
+    env = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout == "0 2\nTrue\n"

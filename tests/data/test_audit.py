@@ -12,7 +12,7 @@ from emoflow.data.protocol import Protocol, make_splits
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ProtocolError
 from emoflow.types import Speech, Utterance
-from tests.data.test_protocol import grid, skewed
+from tests.data.grids import grid, skewed
 
 
 def official(rows, protocol=None):

@@ -16,28 +16,9 @@ from emoflow.data.protocol import SPLIT_NAMES, Protocol, Splits, fingerprint, ma
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ProtocolError
 from emoflow.types import Utterance
+from tests.data.grids import COLUMN, EMOTIONS, grid, skewed, units, utterance
 
-EMOTIONS = ["neutral", "happy", "sad", None]
-COLUMN = {"speakers": "speaker", "sessions": "session", "sentences": "sentence"}
 fast = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-
-
-def utterance(number, speaker, sentence, emotion="neutral", **more):
-    return Utterance(
-        id=f"u{number:05d}",
-        corpus="toy",
-        speaker=f"spk{speaker}",
-        session=f"ses{speaker // 2}",
-        sentence=f"say{sentence}",
-        text=f"say {sentence}",
-        emotion=emotion,
-        **more,
-    )
-
-
-def grid(speakers=6, sentences=5, repeats=2):
-    cells = [(s, t) for s in range(speakers) for t in range(sentences) for _ in range(repeats)]
-    return [utterance(i, s, t, EMOTIONS[(i + s) % 4]) for i, (s, t) in enumerate(cells)]
 
 
 @st.composite
@@ -55,11 +36,6 @@ def splits_or_skip(table, protocol):
         return make_splits(table, protocol)
     except ProtocolError:
         assume(False)
-
-
-def units(table, splits, kind):
-    values = table.column(COLUMN[kind])
-    return {name: set(values[splits.rows(name)]) for name in SPLIT_NAMES}
 
 
 protocols = st.builds(
@@ -159,20 +135,6 @@ def test_natural_key():
     ]  # fmt: skip
 
 
-def skewed(count=4000, speakers=40, seed=0):
-    rng = np.random.default_rng(seed)
-    classes = ["neutral", "happy", "sad", "angry", None]
-    share = np.array([0.85, 0.08, 0.02, 0.01, 0.04])
-    tilt = rng.gamma(0.5, 2, (speakers, 5)) * share
-    tilt[:, 0] = share[0]
-    tilt /= tilt.sum(axis=1, keepdims=True)
-    who = rng.integers(0, speakers, count)
-    return [
-        utterance(i, int(s), int(rng.zipf(1.5) % 300), classes[rng.choice(5, p=tilt[s])])
-        for i, s in enumerate(who)
-    ]
-
-
 def test_balanced_is_no_worse_than_sklearn():
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -247,110 +209,6 @@ def test_random_with_warn_for_what_it_breaks():
     assert make_splits(UtteranceTable.build(grid()), protocol).counts["test"] == 12
     assert protocol.severity("audio") == "error"
     assert protocol.severity("sentences") == "warn"
-
-
-def test_official_with_and_without_validation():
-    table = UtteranceTable.build(grid())
-    by_speaker = dict(zip(table.column("key"), table.column("speaker"), strict=True))
-    names = {f"spk{i}": n for i, n in enumerate(["train", "Train ", "train", "dev", "test", ""])}
-    protocol = Protocol("official")
-    splits = make_splits(table, protocol, {k: names[s] for k, s in by_speaker.items()})
-    assert splits.counts == {"train": 30, "validation": 10, "test": 10, "left_out": 10}
-    assert splits.left_out_reason == "the official split does not name them"
-    names["spk3"] = "training"
-    splits = make_splits(table, protocol, {k: names[s] for k, s in by_speaker.items()})
-    assert splits.counts == {"train": 30, "validation": 10, "test": 10, "left_out": 10}
-    found = units(table, splits, "speakers")
-    assert not found["train"] & found["validation"]
-    assert splits.notes[0] == (
-        "official has no validation part: it is taken out of training by speakers"
-    )
-    none = make_splits(
-        table, replace(protocol, validation=0), {k: names[s] for k, s in by_speaker.items()}
-    )
-    assert none.counts["validation"] == 0
-
-
-def test_official_test_rows_stay_test_when_their_speaker_is_held_out():
-    table = UtteranceTable.build(grid(speakers=2))
-    keys = table.column("key")
-    official = {k: "test" if i % 2 else "train" for i, k in enumerate(keys)}
-    splits = make_splits(table, Protocol("official"), official)
-    assert set(splits.keys["test"]) == set(keys[1::2])
-
-
-def test_official_survives_skipped_utterances():
-    table = UtteranceTable.build(grid())
-    names = ["train", "val", "test"]
-    official = {k: names[i % 3] for i, k in enumerate(table.column("key"))}
-    splits = make_splits(table, Protocol("official"), official | {"toy/ghost": "train"})
-    assert splits.notes == ("1 utterances of the official split are missing or skipped",)
-    assert splits.fingerprint == make_splits(table, Protocol("official"), official).fingerprint
-
-
-def test_official_refusals():
-    table = UtteranceTable.build(grid())
-    with pytest.raises(ProtocolError, match=r"comes without a split\n.*name: speakers"):
-        make_splits(table, Protocol("official"))
-    with pytest.raises(ProtocolError, match="toy/u00000: no split 'evaluation'"):
-        make_splits(table, Protocol("official"), {"toy/u00000": "evaluation"})
-    with pytest.raises(ProtocolError, match=r"no utterance in test \(train 51, validation 9"):
-        make_splits(
-            table, Protocol("official", validation=0.15),
-            {k: "val" if i < 9 else "train" for i, k in enumerate(table.column("key"))},
-        )  # fmt: skip
-
-
-def write(path, text):
-    path.write_text(text, encoding="utf-8")
-    return Protocol("file", file=str(path))
-
-
-def test_file_of_ids(tmp_path):
-    table = UtteranceTable.build(grid(speakers=3, sentences=2))
-    ids = list(table.column("id"))
-    rows = [
-        f"{i},{n}" for i, n in zip(ids, ["train"] * 4 + ["val"] * 4 + ["test"] * 3, strict=False)
-    ]
-    csv = make_splits(
-        table, write(tmp_path / "s.csv", "\ufeffID, Split\n" + "\n".join(rows) + "\n")
-    )
-    assert csv.counts == {"train": 4, "validation": 4, "test": 3, "left_out": 1}
-    assert csv.left_out_reason.endswith("s.csv does not name them")
-    record = {"train": [f"toy/{i}" for i in ids[:4]], "validation": ids[4:8], "test": ids[8:11]}
-    plain = make_splits(table, write(tmp_path / "s.json", json.dumps(record)))
-    assert plain.fingerprint == csv.fingerprint
-    own = make_splits(table, write(tmp_path / "protocol.json", json.dumps(plain.to_json())))
-    assert own.fingerprint == csv.fingerprint
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("a.csv", "id,part\nu00000,train\n", r"a.csv: no column split\n.*columns id and split"),
-        ("a.csv", "name,split\nu00000,train\n", r"a.csv: no column id"),
-        ("a.csv", "id,split\nu00000,eval\n", r"a.csv, line 2: no split 'eval'"),
-        ("a.csv", "id,split\nu00000,train\nu00000,test\n", r"line 3: u00000 is in train and in te"),
-        ("a.csv", "id,split\nghost,train\n", r"names 1 utterances that the corpus does not have"),
-        ("a.csv", "id,split\nu00000,train\nu00001,val\n", r"no utterance in test"),
-        ("a.json", "{", r"a.json: not JSON"),
-        ("a.json", "[]", r"a.json: not a map of split names"),
-        ("a.json", '{"train": "u00000"}', r"a.json: not a map of split names"),
-        ("a.json", '{"train": ["u00000"], "test": ["toy/u00000"]}', r"in train and in test"),
-    ],
-)  # fmt: skip
-def test_bad_files(tmp_path, name, text, message):
-    with pytest.raises(ProtocolError, match=message):
-        make_splits(UtteranceTable.build(grid()), write(tmp_path / name, text))
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(ProtocolError, match=r"cannot read .*ghost.csv"):
-        make_splits(
-            UtteranceTable.build(grid()), Protocol("file", file=str(tmp_path / "ghost.csv"))
-        )
-    with pytest.raises(ProtocolError, match=r"data.protocol.file is not set"):
-        make_splits(UtteranceTable.build(grid()), Protocol("file"))
 
 
 @pytest.mark.parametrize(
