@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
 
 from emoflow import __version__
 from emoflow.commands.experiment import Stage
@@ -120,6 +120,8 @@ def run_stage(
         resumed = str(last) if last.is_file() else None
         trainer.fit(task, datamodule=corpus, ckpt_path=resumed, weights_only=True)
         trainer.strategy.barrier("fitted")
+        # The best checkpoint holds averages; its callback would validate the last ones instead.
+        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, WeightAveraging)]
         metrics = test_stage(folder, trainer, corpus, config=stage.plain())
         for logger in trainer.loggers:
             logger.finalize("success")

@@ -17,6 +17,7 @@ from emoflow.cli import main
 from emoflow.commands.fit import fit
 from emoflow.errors import ConfigError, ProtocolError
 from emoflow.tasks import EmotionClassifier, load_task
+from tests.conftest import unimodal
 
 CONTRACT = [
     "config.yaml",
@@ -170,6 +171,23 @@ def test_environment_says_what_ran_where(run: Path) -> None:
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     assert environment["packages"]["torch"] == version("torch")
     assert environment["command"]
+
+
+def test_averaged_weights_are_scored_as_they_were_selected(demo_root: Path, tmp_path: Path) -> None:
+    content = unimodal("ArousalRegressor", "speech")
+    protocol = {"name": "sessions", "folds": 5, "validation": 0.3}
+    data = {"root": str(demo_root), "protocol": protocol, "batch": {"max_utterances": 16}}
+    content |= {"data": {"class_path": "KEMDy20", "init_args": data}, "average_weights": 0.8}
+    content |= {"folder": str(tmp_path), "monitor": "val/rmse_arousal", "patience": None}
+    content |= {"trainer": {"max_epochs": 2, "enable_progress_bar": False}}
+    content["task"]["init_args"]["optimisation"] = {"learning_rate": 0.1, "schedule": "constant"}
+    run = fit(content)
+    metrics = json.loads((run / "metrics.json").read_text())
+    history = pd.read_csv(run / "history.csv").set_index("epoch")["val/rmse_arousal"]
+    best = metrics["training"]["best_epoch"]
+    assert best == history.idxmin() != history.index[-1]
+    found = metrics["splits"]["validation"]["subsets"]["speech"]["rmse_arousal"]["value"]
+    assert found == pytest.approx(history[best], rel=1e-5)
 
 
 def test_numbers_too_small_to_matter_are_zero_in_every_thread() -> None:
