@@ -121,7 +121,8 @@ def run_stage(
         trainer.fit(task, datamodule=corpus, ckpt_path=resumed, weights_only=True)
         trainer.strategy.barrier("fitted")
         # The best checkpoint holds averages; its callback would validate the last ones instead.
-        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, WeightAveraging)]
+        fitted: Any = trainer
+        fitted.callbacks = [c for c in fitted.callbacks if not isinstance(c, WeightAveraging)]
         metrics = test_stage(folder, trainer, corpus, config=stage.plain())
         for logger in trainer.loggers:
             logger.finalize("success")
