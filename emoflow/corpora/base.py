@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from emoflow.corpora.checking import listen, source_digest
 from emoflow.corpora.loading import BatchOptions, make_loader
 from emoflow.corpora.records import protocol_facts, rows_frame
-from emoflow.corpora.selection import Augmentation, Selection, select
+from emoflow.corpora.selection import Selection, TextCopies, select
 from emoflow.corpora.targets import Ties, emotions
 from emoflow.data.audit import Audit, audit
 from emoflow.data.index import Findings, Index, Skip, list_files, load_index
@@ -247,7 +247,7 @@ class Corpus(L.LightningDataModule):
             {name: self.splits.rows(name) for name in SPLIT_NAMES},
             needs,
             ties=self.ties,
-            augmentation=Augmentation(self.text_augmentation, self.augment_labels or {}, self.seed),
+            copies=TextCopies(self.text_augmentation, self.augment_labels or {}, self.seed),
             label_map=self.label_map,
         )
         for line in [*loud, *self._selection.warnings()]:

@@ -18,14 +18,14 @@ from emoflow.errors import ConfigError, LabelError, ProtocolError
 from emoflow.frontends.augment_text import TextAugmentation
 from emoflow.types import Needs, parse_emotion
 
-__all__ = ["Augmentation", "Selection", "select"]
+__all__ = ["Selection", "TextCopies", "select"]
 
 _Rows = NDArray[np.int64]
 _SECONDS_WITHOUT_SPEECH = 0.1
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class TextCopies:
     """Which augmented copies of training texts to make."""
 
     how: TextAugmentation | None
@@ -33,7 +33,7 @@ class Augmentation:
     """Copies per emotion, in percent of its training utterances."""
     seed: int
 
-    def check(self, label_map: Mapping[str, str] | None, known: set[str]) -> Augmentation:
+    def check(self, label_map: Mapping[str, str] | None, known: set[str]) -> TextCopies:
         """Return it with shared names for the labels.
 
         Raises
@@ -62,9 +62,9 @@ class Augmentation:
                 "data.augment_labels says how many copies, but nothing says how to make them",
                 "Set data.text_augmentation, for example to {swap: 0.1, deletion: 0.1}.",
             )
-        return Augmentation(self.how, percent, self.seed)
+        return TextCopies(self.how, percent, self.seed)
 
-    def copies(self, named: NDArray[Any], train: _Rows) -> _Rows:
+    def rows(self, named: NDArray[Any], train: _Rows) -> _Rows:
         """Return the training rows to copy, a row once per copy; ``named`` is (utterance,)."""
         chosen = []
         for label, percent in sorted(self.percent.items()):
@@ -75,7 +75,7 @@ class Augmentation:
         return np.sort(np.concatenate([np.empty(0, np.int64), *chosen]).astype(np.int64))
 
     def texts(self, rows: _Rows, texts: NDArray[Any]) -> list[str | None]:
-        """Return a changed text per row of :meth:`copies`; ``texts`` is (utterance,)."""
+        """Return a changed text per row of :meth:`rows`; ``texts`` is (utterance,)."""
         result: list[str | None] = []
         number, last = 0, -1
         for row in rows.tolist():
@@ -164,7 +164,7 @@ def select(
     needs: Needs,
     *,
     ties: Ties,
-    augmentation: Augmentation,
+    copies: TextCopies,
     label_map: Mapping[str, str] | None,
 ) -> Selection:
     """Choose what a task can use of a corpus, and prepare it.
@@ -184,7 +184,7 @@ def select(
         for row in soft[targets.learned[soft] >= 0]:
             named[row] = needs.labels[targets.learned[row]]
     known = {name for name in named if name is not None}
-    augmentation = augmentation.check(label_map, known)
+    copies = copies.check(label_map, known)
 
     texts = table.column("text")
     written = np.array([t is not None for t in texts], dtype=bool)
@@ -196,9 +196,9 @@ def select(
                 "Give Needs a tokenizer, such as emoflow.frontends.JamoTokenizer().",
             )
         tokens = Tokens.encode(texts, needs.tokenizer, needs.max_tokens)
-        copied = augmentation.copies(named, train[written[train]])
+        copied = copies.rows(named, train[written[train]])
         if len(copied):
-            changed = augmentation.texts(copied, texts)
+            changed = copies.texts(copied, texts)
             tokens += Tokens.encode(changed, needs.tokenizer, needs.max_tokens)
             train = np.concatenate([train, len(table) + np.arange(len(copied))])
             origin = np.concatenate([origin, copied])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from emoflow import __version__
 from emoflow.data.audio import inspect_audio, span_error, span_fits
 from emoflow.data.paths import atomic_write, cache_folder
 from emoflow.data.progress import in_threads, progress
@@ -165,7 +166,7 @@ def load_index(
         If the cache cannot be written.
     """
     listing = sorted(FileFact(*f) for f in files())
-    recipe = [_VERSION, corpus, dict(options), on_bad_utterance, scale]
+    recipe = [_VERSION, __version__, corpus, dict(options), on_bad_utterance, scale]
     home = cache_folder() / "index" / f"{_plain(corpus)}-{_digest(recipe)}"
     arrow, facts = (home / f"{_digest(listing)}{end}" for end in (".arrow", ".json"))
     found = _load(arrow, facts)

@@ -193,26 +193,6 @@ class Splits:
             "ids": {name: list(self.keys[name]) for name in SPLIT_NAMES},
         }
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any], table: UtteranceTable) -> Splits:
-        """Find the recorded splits in a corpus.
-
-        Raises
-        ------
-        ProtocolError
-            If an utterance is missing, or the ids do not match the fingerprint.
-        """
-        codes = locate(record["ids"], table, "this protocol")
-        reason = record["left_out"]["reason"] or "not in the recorded protocol"
-        parameters, notes = dict(record["parameters"]), record.get("notes", ())
-        splits = _gather(table, codes, record["name"], parameters, reason, notes)
-        if splits.fingerprint != record["fingerprint"]:
-            raise ProtocolError(
-                f"the recorded ids do not match their fingerprint {record['fingerprint'][:12]}",
-                "The record was changed after the run; use it with data.protocol.name: file.",
-            )
-        return splits
-
 
 def fingerprint(name: str, keys: Mapping[SplitName, Iterable[str]]) -> str:
     """Return the SHA-256 (64 hexadecimal digits) over a name and the sorted keys per split."""

@@ -245,14 +245,6 @@ class UtteranceTable:
             )
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
-    def contains(self, keys: Iterable[str]) -> NDArray[np.bool_]:
-        """Return for each of ``keys`` whether it is in the table."""
-        wanted = pa.array(list(keys), pa.string())
-        values = _keys(self._arrow).combine_chunks()
-        return np.asarray(
-            pc.is_in(wanted, value_set=values).to_numpy(zero_copy_only=False), dtype=np.bool_
-        )
-
     def select(self, rows: Sequence[int] | NDArray[Any]) -> UtteranceTable:
         """Return a table of some rows, in the order given."""
         return UtteranceTable(_take(self._arrow, rows).combine_chunks())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,15 +38,6 @@ class TrainingLabels:
         t = np.asarray(truth, np.float64)
         t = t[~np.isnan(t)]
         return cls(len(t), mean=float(t.mean()) if len(t) else None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data; :meth:`from_json` is the inverse."""
-        return asdict(self) | {"counts": list(self.counts)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TrainingLabels:
-        """Rebuild what :meth:`to_json` gave."""
-        return cls(int(data["utterances"]), tuple(data["counts"]), data["mean"])
 
 
 def label_floor(

@@ -16,11 +16,11 @@ from emoflow.testing.raters import (
     MARKERS,
     RATERS,
     Ints,
-    Panel,
+    Moods,
+    RaterPanel,
     Ratings,
-    States,
     ceiling,
-    draw_states,
+    draw_moods,
 )
 from emoflow.testing.speech import Manner, Voice, draw_voice, synthesise
 from emoflow.testing.words import Sentence, draw_sentence
@@ -111,9 +111,9 @@ def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
     rng = np.random.default_rng([seed, VERSION])
     count = 2 * len(numbers) * per_speaker
     odd = dict(zip(rng.permutation(count).tolist(), _ODD, strict=False))
-    states, sentences = _contents(rng, count, odd)
-    panel = Panel.draw(rng)
-    ratings = panel.rate(states, rng)
+    moods, sentences = _contents(rng, count, odd)
+    panel = RaterPanel.draw(rng)
+    ratings = panel.rate(moods, rng)
     for row, kind in odd.items():  # so that even a small corpus has them
         if kind == "disgust":
             ratings.emotion[row, :7] = EMOTIONS.index("disgust")
@@ -130,7 +130,7 @@ def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
         voices = [draw_voice(rng, sex) for sex in sexes]
         names = [f"User{2 * session - 1 + n:03d}{sex[0].upper()}" for n, sex in enumerate(sexes)]
         lines += _write_session(
-            root, rng, session, names, voices, per_speaker, states, sentences, odd, len(lines)
+            root, rng, session, names, voices, per_speaker, moods, sentences, odd, len(lines)
         )
     (root / "annotation").mkdir()
     for session in numbers:
@@ -140,7 +140,7 @@ def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
     write_signals(root, rng, numbers, lines)
     (root / "wav" / "file_list.pkl").write_bytes(b"left over from somebody's notebook")
     heard = np.array([row for row in range(count) if odd.get(row) not in ("silent", "empty")], int)
-    scores = ceiling(states.take(heard), panel, ratings.take(heard), rng)
+    scores = ceiling(moods.take(heard), panel, ratings.take(heard), rng)
     (root / "ceiling.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     (root / "README.md").write_text(
         _README.format(speakers=2 * len(numbers), utterances=count, seed=seed), encoding="utf-8"
@@ -149,19 +149,19 @@ def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
 
 def _contents(
     rng: np.random.Generator, count: int, odd: dict[int, str]
-) -> tuple[States, list[Sentence]]:
-    """Return states and sentences; the valence that counts is the one the words really have."""
-    states = draw_states(rng, count)
+) -> tuple[Moods, list[Sentence]]:
+    """Return moods and sentences; the valence that counts is the one the words really have."""
+    moods = draw_moods(rng, count)
     for row, kind in odd.items():
         if kind == "disgust":
-            states.emotion[row], states.word[row] = EMOTIONS.index("disgust"), 2
-            states.arousal[row], states.valence[row], states.sound[row] = 3.0, 1.6, False
+            moods.emotion[row], moods.word[row] = EMOTIONS.index("disgust"), 2
+            moods.arousal[row], moods.valence[row], moods.sound[row] = 3.0, 1.6, False
     sentences = [
         draw_sentence(rng, valence, marker=MARKERS[word - 1] if word else None)
-        for valence, word in zip(states.valence, states.word, strict=True)
+        for valence, word in zip(moods.valence, moods.word, strict=True)
     ]
     read = np.array([sentence.valence for sentence in sentences])
-    return States(states.emotion, states.arousal, read, states.sound, states.word), sentences
+    return Moods(moods.emotion, moods.arousal, read, moods.sound, moods.word), sentences
 
 
 def _write_session(
@@ -171,7 +171,7 @@ def _write_session(
     names: list[str],
     voices: list[Voice],
     per_speaker: int,
-    states: States,
+    moods: Moods,
     sentences: list[Sentence],
     odd: dict[int, str],
     row: int,
@@ -189,7 +189,7 @@ def _write_session(
             who = turn % 2
             numbers[who] += 1
             segment = f"Sess{session:02d}_script{script:02d}_{names[who]}_{numbers[who]:03d}"
-            manner = Manner(arousal=float(states.arousal[row]), surprise=float(states.sound[row]))
+            manner = Manner(arousal=float(moods.arousal[row]), surprise=float(moods.sound[row]))
             kind = odd.get(row, "")
             wave = synthesise(sentences[row].text, voices[who], manner, rng, noise_db=room)
             if kind == "silent":
@@ -198,7 +198,7 @@ def _write_session(
             (wavs / f"{segment}.txt").write_bytes(_transcript(rng, sentences[row].text, kind))
             seconds = len(wave) / SAMPLE_RATE
             lines.append(
-                Spoken(session, script, names[who], segment, clock, seconds, states.arousal[row])
+                Spoken(session, script, names[who], segment, clock, seconds, moods.arousal[row])
             )
             clock += seconds + float(rng.uniform(0.2, 1.5))
             row += 1

@@ -1,4 +1,4 @@
-"""The hidden states behind a demo corpus, ten raters who disagree about them, and the ceiling.
+"""The hidden moods behind a demo corpus, ten raters who disagree about them, and the ceiling.
 
 The generative process, in the order in which it is drawn:
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from emoflow.testing.words import Marker
 
-__all__ = ["EMOTIONS", "LABELS", "Panel", "Ratings", "States", "ceiling", "draw_states"]
+__all__ = ["EMOTIONS", "LABELS", "Moods", "RaterPanel", "Ratings", "ceiling", "draw_moods"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -70,8 +70,8 @@ _CUE = 2.6
 
 
 @dataclass(frozen=True, slots=True)
-class States:
-    """Hidden states of n utterances: what the speech and the words reveal."""
+class Moods:
+    """Hidden moods of n utterances: what the speech and the words reveal."""
 
     emotion: Ints
     """(n,) number in EMOTIONS."""
@@ -87,28 +87,28 @@ class States:
     def __len__(self) -> int:
         return len(self.emotion)
 
-    def take(self, rows: Ints | slice) -> States:
-        """Return the states of some utterances."""
-        return States(*(getattr(self, name)[rows] for name in States.__slots__))
+    def take(self, rows: Ints | slice) -> Moods:
+        """Return the moods of some utterances."""
+        return Moods(*(getattr(self, name)[rows] for name in Moods.__slots__))
 
-    def repeat(self, times: int) -> States:
-        """Return each state ``times`` times in a row."""
+    def repeat(self, times: int) -> Moods:
+        """Return each mood ``times`` times in a row."""
         return self.take(np.repeat(np.arange(len(self)), times))
 
 
-def draw_states(rng: np.random.Generator, count: int) -> States:
-    """Return ``count`` states drawn from the process."""
+def draw_moods(rng: np.random.Generator, count: int) -> Moods:
+    """Return ``count`` moods drawn from the process."""
     emotion = rng.choice(len(EMOTIONS), count, p=_PROCESS[:, 0] / _PROCESS[:, 0].sum())
     return _draw_given(rng, emotion.astype(np.int64))
 
 
-def _draw_given(rng: np.random.Generator, emotion: Ints) -> States:
+def _draw_given(rng: np.random.Generator, emotion: Ints) -> Moods:
     _, mean_a, spread_a, mean_v, spread_v = _PROCESS[emotion].T
     arousal = np.clip(rng.normal(mean_a, spread_a), 1, 5)
     valence = np.clip(rng.normal(mean_v, spread_v), 1, 5)
     sound = rng.random(len(emotion)) < _SOUND[emotion]
     word = (rng.random(len(emotion))[:, None] > _WORD.cumsum(1)[emotion]).sum(1)
-    return States(emotion, arousal, valence, sound, (word + 1) % (len(MARKERS) + 1))
+    return Moods(emotion, arousal, valence, sound, (word + 1) % (len(MARKERS) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Ratings:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class RaterPanel:
     """Ten raters: their biases, and how they judge."""
 
     arousal_bias: Floats
@@ -153,33 +153,33 @@ class Panel:
     """Spread of one judgement of arousal or valence."""
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Panel:
+    def draw(cls, rng: np.random.Generator) -> RaterPanel:
         """Return a panel of raters unlike each other."""
         n = len(RATERS)
         return cls(
             rng.normal(0, 0.3, n), rng.normal(0, 0.3, n), rng.normal(0, 0.3, (n, len(EMOTIONS)))
         )
 
-    def rate(self, states: States, rng: np.random.Generator) -> Ratings:
+    def rate(self, moods: Moods, rng: np.random.Generator) -> Ratings:
         """Return what every rater says of every utterance."""
-        cumulative = self.preferences(states).cumsum(2)
+        cumulative = self.preferences(moods).cumsum(2)
         draw = rng.random((*cumulative.shape[:2], 1), dtype=np.float32)
         emotion = np.minimum((draw > cumulative).sum(2), len(EMOTIONS) - 1)
         return Ratings(
             emotion,
-            self._mark(states.arousal, self.arousal_bias, rng),
-            self._mark(states.valence, self.valence_bias, rng),
+            self._mark(moods.arousal, self.arousal_bias, rng),
+            self._mark(moods.valence, self.valence_bias, rng),
         )
 
-    def preferences(self, states: States) -> npt.NDArray[np.float32]:
+    def preferences(self, moods: Moods) -> npt.NDArray[np.float32]:
         """Return P(rater names emotion | what is perceived), (n, rater, 7)."""
         _, mean_a, _, mean_v, _ = _PROCESS.T
-        distance = (states.arousal[:, None] - mean_a) ** 2 + (states.valence[:, None] - mean_v) ** 2
+        distance = (moods.arousal[:, None] - mean_a) ** 2 + (moods.valence[:, None] - mean_v) ** 2
         score = _PREFERENCE - distance / (2 * _TOLERANCE**2)
         surprise = EMOTIONS.index("surprise")
-        score[:, surprise] += _CUE * states.sound
+        score[:, surprise] += _CUE * moods.sound
         for number, marker in enumerate(MARKERS, start=1):
-            score[:, EMOTIONS.index(marker)] += _CUE * (states.word == number)
+            score[:, EMOTIONS.index(marker)] += _CUE * (moods.word == number)
         full = (score[:, None, :] + self.emotion_bias).astype(np.float32)
         full = np.exp(full - full.max(2, keepdims=True))
         return np.asarray(full / full.sum(2, keepdims=True), dtype=np.float32)
@@ -193,7 +193,7 @@ Subset = Literal["speech", "text", "speech+text"]
 
 
 def ceiling(
-    states: States, panel: Panel, written: Ratings, rng: np.random.Generator
+    moods: Moods, panel: RaterPanel, written: Ratings, rng: np.random.Generator
 ) -> dict[str, dict[str, float]]:
     """Return, per subset of modalities, what an ideal observer scores on the written labels.
 
@@ -218,7 +218,7 @@ def ceiling(
     subsets: tuple[Subset, ...] = ("speech", "text", "speech+text")
     scores: dict[str, dict[str, float]] = {}
     for subset in subsets:
-        posterior, mean_a, mean_v = _imagine(states, panel, subset, rng)
+        posterior, mean_a, mean_v = _imagine(moods, panel, subset, rng)
         scores[subset] = {
             **_classification(label[keep], posterior[keep]),
             **_regression(arousal, *mean_a, "arousal"),
@@ -228,17 +228,17 @@ def ceiling(
 
 
 def _imagine(
-    states: States, panel: Panel, subset: Subset, rng: np.random.Generator
+    moods: Moods, panel: RaterPanel, subset: Subset, rng: np.random.Generator
 ) -> tuple[Floats, tuple[Floats, float], tuple[Floats, float]]:
     """Return the posterior (n, 5), and mean and expected variance of arousal and of valence."""
-    draws = int(np.clip(120_000 // max(len(states), 1), 48, 256))
-    posterior = np.empty((len(states), len(LABELS)))
-    marks = np.empty((2, len(states)))
+    draws = int(np.clip(120_000 // max(len(moods), 1), 48, 256))
+    posterior = np.empty((len(moods), len(LABELS)))
+    marks = np.empty((2, len(moods)))
     variance = np.zeros(2)
     order = [EMOTIONS.index(name) for name in LABELS]
-    for start in range(0, len(states), 256):
-        part = slice(start, min(start + 256, len(states)))
-        known = states.take(part)
+    for start in range(0, len(moods), 256):
+        part = slice(start, min(start + 256, len(moods)))
+        known = moods.take(part)
         ratings = panel.rate(_complete(known, subset, draws, rng), rng)
         count = len(known)
         winners = ratings.winners().reshape(count, draws)
@@ -247,30 +247,30 @@ def _imagine(
         for row, values in enumerate(ratings.means()):
             marks[row, part] = values.reshape(count, draws).mean(1)
             variance[row] += values.reshape(count, draws).var(1).sum()
-    variance /= max(len(states), 1)
+    variance /= max(len(moods), 1)
     return posterior, (marks[0], float(variance[0])), (marks[1], float(variance[1]))
 
 
-def _complete(states: States, subset: Subset, draws: int, rng: np.random.Generator) -> States:
-    """Return ``draws`` full states per utterance, what the subset hides drawn given the rest."""
-    full = states.repeat(draws)
+def _complete(moods: Moods, subset: Subset, draws: int, rng: np.random.Generator) -> Moods:
+    """Return ``draws`` full moods per utterance, what the subset hides drawn given the rest."""
+    full = moods.repeat(draws)
     if subset == "speech+text":
         return full
     share, mean_a, spread_a, mean_v, spread_v = _PROCESS.T
     if subset == "speech":
-        z = (states.arousal[:, None] - mean_a) / spread_a
-        heard = np.where(states.sound[:, None], _SOUND, 1 - _SOUND)
+        z = (moods.arousal[:, None] - mean_a) / spread_a
+        heard = np.where(moods.sound[:, None], _SOUND, 1 - _SOUND)
         weight = share * heard * np.exp(-0.5 * z**2) / spread_a
     else:
-        z = (states.valence[:, None] - mean_v) / spread_v
+        z = (moods.valence[:, None] - mean_v) / spread_v
         words = np.concatenate([1 - _WORD.sum(1, keepdims=True), _WORD], axis=1)
-        weight = share * words.T[states.word] * np.exp(-0.5 * z**2) / spread_v
+        weight = share * words.T[moods.word] * np.exp(-0.5 * z**2) / spread_v
     cumulative = (weight / weight.sum(1, keepdims=True)).cumsum(1).repeat(draws, axis=0)
     emotion = np.minimum((rng.random((len(full), 1)) > cumulative).sum(1), len(EMOTIONS) - 1)
     hidden = _draw_given(rng, emotion)
     if subset == "speech":
-        return States(emotion, full.arousal, hidden.valence, full.sound, hidden.word)
-    return States(emotion, hidden.arousal, full.valence, hidden.sound, full.word)
+        return Moods(emotion, full.arousal, hidden.valence, full.sound, hidden.word)
+    return Moods(emotion, hidden.arousal, full.valence, hidden.sound, full.word)
 
 
 def _classification(truth: Ints, posterior: Floats) -> dict[str, float]:

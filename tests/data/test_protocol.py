@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from emoflow.data import folds as deal
-from emoflow.data.protocol import SPLIT_NAMES, Protocol, Splits, fingerprint, make_splits
+from emoflow.data.protocol import SPLIT_NAMES, Protocol, fingerprint, make_splits
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ProtocolError
 from emoflow.types import Utterance
@@ -291,24 +291,15 @@ def test_fingerprint_depends_on_name_and_keys_only():
     assert first != fingerprint("speakers", {"train": ["a"], "validation": ["b"], "test": ["c"]})
 
 
-def test_json_round_trip():
+def test_json_says_everything():
     table = UtteranceTable.build(grid(speakers=6, sentences=6))
     splits = make_splits(table, Protocol("speakers+sentences", folds=3, validation=0.4))
     record = json.loads(json.dumps(splits.to_json()))
     assert record["counts"] == {"train": 8, "validation": 8, "test": 8, "left_out": 48}
     assert record["parameters"]["folds"] == 3
     assert record["left_out"]["utterances"] == len(record["left_out"]["ids"]) == 48
-    again = Splits.from_json(record, table)
-    assert again.to_json() == splits.to_json()
     for name in SPLIT_NAMES:
-        assert (again.rows(name) == splits.rows(name)).all()
-        assert list(table.column("key")[again.rows(name)]) == record["ids"][name]
-    record["ids"]["train"].append(record["left_out"]["ids"][0])
-    with pytest.raises(ProtocolError, match="do not match their fingerprint"):
-        Splits.from_json(record, table)
-    record["ids"]["train"].append("toy/ghost")
-    with pytest.raises(ProtocolError, match="this protocol names 1 utterances that the corpus"):
-        Splits.from_json(record, table)
+        assert list(table.column("key")[splits.rows(name)]) == record["ids"][name]
 
 
 def test_few_validation_utterances_are_noted():

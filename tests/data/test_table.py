@@ -115,7 +115,6 @@ def test_votes_follow_the_labels() -> None:
 def test_rows_by_key() -> None:
     table = UtteranceTable.build([FULL, BARE])
     assert table.rows(["c/a1", "c/a0", "c/a1"]).tolist() == [1, 0, 1]
-    assert table.contains(["c/a1", "d/a1"]).tolist() == [True, False]
     with pytest.raises(CorpusError, match=r"2 utterances are not in this corpus: c/x, c/y"):
         table.rows(["c/x", "c/a0", "c/y"])
 

@@ -7,41 +7,41 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from emoflow.testing.raters import (
     EMOTIONS,
     LABELS,
-    Panel,
+    RaterPanel,
     Ratings,
     _regression,
     _score,
     ceiling,
-    draw_states,
+    draw_moods,
 )
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[np.random.Generator, object, Panel, Ratings]:
+def drawn() -> tuple[np.random.Generator, object, RaterPanel, Ratings]:
     rng = np.random.default_rng(3)
-    states = draw_states(rng, 1500)
-    panel = Panel.draw(rng)
-    return rng, states, panel, panel.rate(states, rng)
+    moods = draw_moods(rng, 1500)
+    panel = RaterPanel.draw(rng)
+    return rng, moods, panel, panel.rate(moods, rng)
 
 
 def test_states_follow_the_process() -> None:
-    states = draw_states(np.random.default_rng(0), 40_000)
-    share = np.bincount(states.emotion, minlength=7) / len(states)
+    moods = draw_moods(np.random.default_rng(0), 40_000)
+    share = np.bincount(moods.emotion, minlength=7) / len(moods)
     mean = {e: i for i, e in enumerate(EMOTIONS)}
     assert share[mean["neutral"]] == pytest.approx(0.575, abs=0.02)
     for name, high, pleasant in (("angry", 1, 0), ("happy", 1, 1), ("sad", 0, 0)):
-        chosen = states.emotion == mean[name]
-        assert (states.arousal[chosen].mean() > 3) == high
-        assert (states.valence[chosen].mean() > 3) == pleasant
-    marked = [(states.word[states.emotion == k] > 0).mean() for k in range(7)]
+        chosen = moods.emotion == mean[name]
+        assert (moods.arousal[chosen].mean() > 3) == high
+        assert (moods.valence[chosen].mean() > 3) == pleasant
+    marked = [(moods.word[moods.emotion == k] > 0).mean() for k in range(7)]
     assert marked[mean["surprise"]] > 0.5 > 0.1 > marked[mean["neutral"]]
-    assert ((states.arousal >= 1) & (states.arousal <= 5)).all()
+    assert ((moods.arousal >= 1) & (moods.arousal <= 5)).all()
 
 
 def test_raters_disagree_like_people() -> None:
     rng = np.random.default_rng(1)
-    states = draw_states(rng, 3000)
-    ratings = Panel.draw(rng).rate(states, rng)
+    moods = draw_moods(rng, 3000)
+    ratings = RaterPanel.draw(rng).rate(moods, rng)
     votes = ratings.votes()
     assert (votes.sum(1) == 10).all()
     within = ((votes**2).sum(1) - 10) / 90
@@ -87,8 +87,8 @@ def test_regression_ceiling_is_that_of_a_known_signal() -> None:
 
 
 def test_the_ceiling_needs_both_modalities(drawn: tuple) -> None:
-    rng, states, panel, ratings = drawn
-    scores = ceiling(states, panel, ratings, rng)
+    rng, moods, panel, ratings = drawn
+    scores = ceiling(moods, panel, ratings, rng)
     assert list(scores) == ["speech", "text", "speech+text"]
     both = scores["speech+text"]
     assert 0.8 < both["macro_f1"] < 0.93
@@ -102,22 +102,22 @@ def test_the_ceiling_needs_both_modalities(drawn: tuple) -> None:
 
 
 def test_no_decision_on_the_latent_state_beats_the_ceiling(drawn: tuple) -> None:
-    """A forest that sees the hidden state itself, and other utterances' labels."""
+    """A forest that sees the hidden mood itself, and other utterances' labels."""
     from sklearn.ensemble import RandomForestClassifier
 
     rng, _, panel, _ = drawn
-    states = draw_states(rng, 6000)
-    ratings = panel.rate(states, rng)
+    moods = draw_moods(rng, 6000)
+    ratings = panel.rate(moods, rng)
     winner = ratings.winners()
     number = np.array([LABELS.index(e) if e in LABELS else -1 for e in EMOTIONS])
     label = np.where(winner < 0, -1, number[winner])
-    seen = np.stack([states.arousal, states.valence, states.sound, states.word == 1], axis=1)
+    seen = np.stack([moods.arousal, moods.valence, moods.sound, moods.word == 1], axis=1)
     rows = np.flatnonzero(label >= 0)
     train, test = rows[rows < 3000], rows[rows >= 3000]
     forest = RandomForestClassifier(100, min_samples_leaf=10, random_state=0)
     guess = forest.fit(seen[train], label[train]).predict(seen[test])
     tested = np.arange(3000, 6000)
-    scores = ceiling(states.take(tested), panel, ratings.take(tested), rng)["speech+text"]
+    scores = ceiling(moods.take(tested), panel, ratings.take(tested), rng)["speech+text"]
     accuracy = accuracy_score(label[test], guess)
     assert accuracy < scores["accuracy"] + 0.005
     assert accuracy > scores["accuracy"] - 0.04
@@ -125,7 +125,7 @@ def test_no_decision_on_the_latent_state_beats_the_ceiling(drawn: tuple) -> None
 
 def test_ceiling_of_a_single_utterance_is_finite() -> None:
     rng = np.random.default_rng(0)
-    states = draw_states(rng, 1)
-    panel = Panel.draw(rng)
-    for scores in ceiling(states, panel, panel.rate(states, rng), rng).values():
+    moods = draw_moods(rng, 1)
+    panel = RaterPanel.draw(rng)
+    for scores in ceiling(moods, panel, panel.rate(moods, rng), rng).values():
         assert np.isfinite(list(scores.values())).all()
