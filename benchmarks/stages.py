@@ -16,9 +16,11 @@ equal weights and full-length utterances, where they compute the same: their los
 - What is frozen is stored: stage 2 reads BERT's states, stage 3 both towers'; random numbers
   of the right shapes stand in for the store. Filling it costs once what the line "one-off"
   says; the last line counts it in.
-- Both run in the same precision (plain in bf16 too, with --precision bf16), with Adam, each in a
-  process of its own: emoflow's flushes denormal numbers, as `emoflow fit` does. Gradients fade
-  on their way through a recurrent net, and a CPU is slow with what is left of them.
+- --precision bf16: plain in autocast; emoflow as `emoflow fit` does it, which is in autocast,
+  too, unless the CPU would have to emulate bf16 (then in 32 bits; --autocast insists).
+- Both with Adam, each in a process of its own: emoflow's flushes denormal numbers, as
+  `emoflow fit` does. Gradients fade on their way through a recurrent net, and a CPU is slow with
+  what is left of them.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from equal import compare
 from sides import QUICK, Side, Sizes, emoflow_net, emoflow_side, plain_net, plain_side
 from torch import nn
 from utterances import Utterances
+
+from emoflow.commands.machine import fast_precision
 
 BETWEEN = 4  # emoflow's batches for one of the plain side
 EPOCHS = 10  # over which the last line spreads the one-off cost
@@ -88,19 +92,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("stage", nargs="?", type=int, choices=(1, 2, 3), default=1)
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
+    parser.add_argument("--autocast", action="store_true", help="emoflow too, even if emulated")
     parser.add_argument("--seconds", type=float, default=240, help="start no round after these")
+    parser.add_argument("--batches", type=int, default=12, help="of emoflow's in a round")
     parser.add_argument("--quick", action="store_true", help="tiny nets, meaningless figures")
     options = parser.parse_args()
-    stage, sizes = options.stage, QUICK if options.quick else Sizes()
+    stage, sizes = options.stage, QUICK if options.quick else Sizes(batches=options.batches)
     torch.set_flush_denormal(True)  # as `emoflow fit` does
     torch.manual_seed(0)
     compare(stage, sizes, 1 if options.quick else 3)
 
     bf16, utterances = options.precision == "bf16", Utterances(stage, sizes)
+    fast, _ = fast_precision({"precision": "bf16-mixed", "accelerator": "cpu"})
+    our_bf16 = bf16 and (options.autocast or fast == "bf16-mixed")
     plain, other_end = mp.Pipe()
     arguments = (other_end, stage, sizes, bf16)
     mp.get_context("spawn").Process(target=train_plain, args=arguments, daemon=True).start()
-    ours = emoflow_side(stage, emoflow_net(stage, sizes).train(), bf16)
+    ours = emoflow_side(stage, emoflow_net(stage, sizes).train(), our_bf16)
     measure_round(plain, ours, utterances)  # a warm-up
     started = time.perf_counter()
     measured: list[tuple[float, float]] = []
@@ -113,10 +121,11 @@ def main() -> None:
     each = sorted(o / p for p, o in measured)
     print(f"stage {stage}, {options.precision}, {torch.get_num_threads()} threads")
     print(f"plain:   {rates[0]:8.2f} utterances/s, median of {len(measured)} rounds")
-    print(f"emoflow: {rates[1]:8.2f} utterances/s")
+    in_32 = ", computing in 32 bits" if bf16 and not our_bf16 else ""
+    print(f"emoflow: {rates[1]:8.2f} utterances/s{in_32}")
     print(f"ratio:   {rates[1] / rates[0]:8.2f} (rounds {each[0]:.2f} to {each[-1]:.2f})")
     if stage > 1:
-        cost = one_off(stage, ours.net.eval(), utterances, bf16)
+        cost = one_off(stage, ours.net.eval(), utterances, our_bf16)
         spread = 1 / (1 / rates[1] + cost / EPOCHS)
         print(f"one-off: {1000 * cost:.1f} ms per utterance to fill the store")
         print(f"ratio over {EPOCHS} epochs, one-off included: {spread / rates[0]:.2f}")

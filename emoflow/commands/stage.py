@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import pandas as pd
-import torch
 import yaml
 from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
 
 from emoflow import __version__
 from emoflow.commands.experiment import Stage
 from emoflow.commands.loggers import ConfusionLog, RunConfig, make_logger
+from emoflow.commands.machine import fast_precision, write_environment
 from emoflow.data.paths import atomic_path, atomic_write
 from emoflow.errors import CheckpointError, ConfigError, ProtocolError
 from emoflow.evaluation import evaluate, rater_ceiling, write_report
@@ -43,8 +38,6 @@ from emoflow.tasks import (
 from emoflow.tasks.checkpoints import check_note
 
 __all__ = ["best_checkpoint", "run_stage", "test_stage"]
-
-_PACKAGES = ("torch", "torchaudio", "lightning", "transformers", "torchmetrics", "numpy", "wandb")
 
 
 def best_checkpoint(run: str | Path) -> Path:
@@ -113,7 +106,7 @@ def run_stage(
         callbacks += _callbacks(config, task, folder, {m: str(p) for m, p in towers.items()})
         trainer = _trainer(stage, folder, callbacks, group, job_type)
         if trainer.is_global_zero:
-            _write_environment(folder / "environment.json")
+            write_environment(folder / "environment.json")
         if config.compile and task.net is not None:
             task.net.compile()
         last = folder / "checkpoints" / "last.ckpt"
@@ -170,7 +163,7 @@ def retest_stage(stage: Stage, folder: Path) -> dict[str, Any]:
     """Score a finished stage's best checkpoint again."""
     made = stage.parser.instantiate(stage.config)
     trainer = L.Trainer(
-        **stage.config.trainer.as_dict(),
+        **_trainer_options(stage),
         logger=False,
         callbacks=[KeepFrozen(stage.config.views)],
         enable_checkpointing=False,
@@ -221,6 +214,14 @@ def _monitor(config: Any, task: Task) -> str | None:
     return str(config.monitor or task.monitor)
 
 
+def _trainer_options(stage: Stage) -> dict[str, Any]:
+    options: dict[str, Any] = stage.config.trainer.as_dict()
+    options["precision"], line = fast_precision(options)
+    if line:
+        logging.getLogger(__name__).warning(line)
+    return options
+
+
 def _trainer(
     stage: Stage,
     folder: Path,
@@ -228,7 +229,7 @@ def _trainer(
     group: str,
     job_type: str,
 ) -> L.Trainer:
-    options = stage.config.trainer.as_dict()
+    options = _trainer_options(stage)
     if stage.config.data.init_args.protocol.validation == 0:
         options["limit_val_batches"] = 0
     return L.Trainer(
@@ -339,19 +340,6 @@ def _write_confusion(folder: Path, metrics: Mapping[str, Any], task: Task) -> No
         first = next(iter(metrics["splits"]["test"]["details"].values()))
         figure = confusion_figure(np.asarray(first["confusion"]), task.labels)
         save_figure(figure, folder / "confusion.png")
-
-
-def _write_environment(path: Path) -> None:
-    content = {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()}",
-        "gpu": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "packages": {"emoflow": __version__} | {name: version(name) for name in _PACKAGES},
-    }
-    atomic_write(path, json.dumps(content, ensure_ascii=False, indent=1))
 
 
 @contextmanager
