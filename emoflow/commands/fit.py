@@ -78,7 +78,6 @@ def fit(
         The folder of a run to carry on with.
     """
     from emoflow.commands.stage import run_stage, write_config
-    from emoflow.commands.summary import print_summary
 
     top, stages = read_stages(config, overrides)
     if run_folder is None:
@@ -107,18 +106,25 @@ def fit(
         results[stage.name] = run_stage(
             stage, folder, warm_start=warm, group=group, job_type=stage.name or "fit"
         )
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0 and len(stages) > 1:
-        add_stages(run_folder, results, stages[-1].name)
-    print_summary(run_folder, results)
+    finish(run_folder, results)
     return run_folder
 
 
-def add_stages(folder: Path, results: Mapping[str, Any], last: str) -> None:
-    """Put the pretraining stages' metrics beside the last stage's own."""
-    from emoflow.commands.stage import write_results
+def finish(folder: Path, results: Mapping[str, Any]) -> None:
+    """Put the other stages' metrics beside the last one's, and print them all.
 
-    pretraining = {name: metrics for name, metrics in results.items() if name != last}
-    write_results(folder, {**results[last], "stages": pretraining})
+    Of several processes only the first holds metrics.
+    """
+    from emoflow.commands.stage import write_results
+    from emoflow.commands.summary import print_summary
+
+    if not all(results.values()):
+        return
+    if len(results) > 1:
+        *before, last = results
+        pretraining = {name: results[name] for name in before}
+        write_results(folder, {**results[last], "stages": pretraining})
+    print_summary(folder, results)
 
 
 def stage_folders(run_folder: Path, stages: Sequence[Stage]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from emoflow.commands.experiment import read_stages
-from emoflow.commands.fit import add_stages, stage_folders, take_option
+from emoflow.commands.fit import finish, stage_folders, take_option
 from emoflow.errors import ConfigError
 
 USAGE = """usage: emoflow test --run RUN [--data.root PATH] [--key value ...]
@@ -34,12 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"{folder}: not a run folder, config.yaml is missing", "check the path")
 
     from emoflow.commands.stage import retest_stage
-    from emoflow.commands.summary import print_summary
 
     _, stages = read_stages(yaml.safe_load(path.read_text(encoding="utf-8")), words)
     folders = stage_folders(folder, stages)
     results = {stage.name: retest_stage(stage, folders[stage.name]) for stage in stages}
-    if len(stages) > 1:
-        add_stages(folder, results, stages[-1].name)
-    print_summary(folder, results)
+    finish(folder, results)
     return 0

@@ -190,6 +190,16 @@ def test_averaged_weights_are_scored_as_they_were_selected(demo_root: Path, tmp_
     assert found == pytest.approx(history[best], rel=1e-5)
 
 
+def test_processes_that_hold_no_metrics_print_none(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _metrics(run)
+    monkeypatch.setattr("emoflow.commands.stage.run_stage", lambda *_, **__: {})
+    assert fit(str(run / "config.yaml"), run_folder=run) == run
+    assert "report" not in capsys.readouterr().out
+    assert _metrics(run) == before
+
+
 def test_numbers_too_small_to_matter_are_zero_in_every_thread() -> None:
     code = (
         "import torch\n"
