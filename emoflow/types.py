@@ -5,6 +5,7 @@ Nothing here imports torch at run time, so that ``import emoflow`` stays light.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "MODALITIES",
     "SAMPLE_RATE",
+    "SEXES",
     "Batch",
     "Emotion",
     "Modality",
     "Needs",
     "Rating",
+    "Sex",
     "Speech",
     "Target",
     "Tokenizer",
@@ -38,6 +41,13 @@ SAMPLE_RATE = 16_000
 Modality = Literal["speech", "text", "signals", "face"]
 MODALITIES: tuple[Modality, ...] = ("speech", "text", "signals", "face")
 Target = Literal["emotion", "arousal", "valence"]
+Sex = Literal["female", "male"]
+
+SEXES: Mapping[str, Sex] = {
+    **dict.fromkeys(("female", "f", "woman", "여", "여성", "여자"), "female"),
+    **dict.fromkeys(("male", "m", "man", "남", "남성", "남자"), "male"),
+}
+"""Case-folded spelling to sex."""
 
 
 class Emotion(StrEnum):
@@ -51,6 +61,10 @@ class Emotion(StrEnum):
     SAD = "sad"
     DISGUST = "disgust"
     FEAR = "fear"
+    CONTEMPT = "contempt"
+    BOREDOM = "boredom"
+    EXCITED = "excited"
+    FRUSTRATED = "frustrated"
 
 
 _ALIASES = {
@@ -61,6 +75,23 @@ _ALIASES = {
     "surprised": "surprise",
     "fearful": "fear",
     "disgusted": "disgust",
+    "bored": "boredom",
+    "excitement": "excited",
+    "frustration": "frustrated",
+    "중립": "neutral",
+    "무감정": "neutral",
+    "평온": "calm",
+    "기쁨": "happy",
+    "행복": "happy",
+    "놀람": "surprise",
+    "분노": "angry",
+    "화남": "angry",
+    "슬픔": "sad",
+    "혐오": "disgust",
+    "공포": "fear",
+    "두려움": "fear",
+    "경멸": "contempt",
+    "지루함": "boredom",
 }
 
 
@@ -82,7 +113,7 @@ def parse_emotion(label: str, *, where: str, aliases: Mapping[str, str] | None =
     LabelError
         If neither ``aliases`` nor the shared vocabulary knows the label.
     """
-    name = label.strip().casefold()
+    name = unicodedata.normalize("NFC", label).strip().casefold()
     if aliases and name in aliases:
         return aliases[name]
     name = _ALIASES.get(name, name)
@@ -145,7 +176,7 @@ class Utterance:
     valence: float | None = None
     """On the corpus's own scale, see its data card."""
     raters: tuple[Rating, ...] | None = None
-    sex: Literal["female", "male"] | None = None
+    sex: Sex | None = None
     age: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further columns, plain values only."""

@@ -11,8 +11,10 @@ from emoflow.errors import ConfigError
 USAGE = """usage: emoflow audit --config CONFIG [--data.root PATH] [--key value ...]
 
 Makes the splits of a config and looks for what they share: speakers, sessions, sentences,
-equal audio (by its samples), equal rows. Trains nothing. Exits with 1 when an overlap is an
-error under the config's on_overlap.
+equal audio (by its samples), equal rows. Then it says how well corpus, speaker, duration,
+loudness, silence, bandwidth and sampling rate alone predict the emotion: what does is a shortcut
+that a net will take. Trains nothing. Exits with 1 when an overlap is an error under the config's
+on_overlap.
 """
 
 

@@ -7,6 +7,7 @@ from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -84,8 +85,9 @@ def read_config(name: str) -> dict[str, Any]:
     return content
 
 
+@cache
 def stage_parser() -> Any:
-    """Return the parser of one stage's options."""
+    """Return the parser of one stage's options, the same one every time."""
     import lightning as L
     from jsonargparse import ArgumentParser, set_parsing_settings
 

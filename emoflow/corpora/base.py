@@ -14,19 +14,22 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from emoflow.corpora.checking import listen, source_digest
+from emoflow.corpora.checking import find_shortcuts, listen, source_digest
 from emoflow.corpora.loading import BatchOptions, make_loader
 from emoflow.corpora.records import protocol_facts, rows_frame
 from emoflow.corpora.selection import Selection, TextCopies, select
 from emoflow.corpora.targets import Ties, emotions
 from emoflow.data.audit import Audit, audit
+from emoflow.data.checks import SpeechFacts
 from emoflow.data.index import Findings, Index, Skip, list_files, load_index
 from emoflow.data.protocol import SPLIT_NAMES, Protocol, Splits, make_splits
+from emoflow.data.shortcuts import Shortcut
 from emoflow.data.speech import SpeechReader
 from emoflow.data.store import FeatureStore
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ConfigError, EmoflowError
 from emoflow.frontends.augment_text import TextAugmentation
+from emoflow.labels import label_map as named_map
 from emoflow.types import Batch, Modality, Needs, Target, Utterance
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ class Corpus(L.LightningDataModule):
         What to do when raters tie. soft: keep it, with its votes as soft labels; drop: leave
         it out; first: take the label that the corpus names first.
     label_map
-        Your names for the corpus's labels, such as {dislike: disgust}.
+        Your names for the corpus's labels, such as {dislike: disgust}; or the name of a map in
+        :data:`emoflow.labels.LABEL_MAPS`, such as korean-to-shared.
     balanced_sampling
         Draw training utterances so that every emotion is seen equally often.
     text_augmentation
@@ -82,6 +86,10 @@ class Corpus(L.LightningDataModule):
     scale: ClassVar[tuple[float, float] | None] = None
     """Lowest and highest arousal and valence."""
     modalities: ClassVar[tuple[Modality, ...]] = ("speech", "text")
+    labels: ClassVar[tuple[str, ...]] = ()
+    """Emotions that it has without a label_map."""
+    known: ClassVar[Mapping[str, int]] = {}
+    """Counts of the whole corpus as it is given out, such as {"utterances": 13462}."""
 
     def __init__(
         self,
@@ -90,7 +98,7 @@ class Corpus(L.LightningDataModule):
         batch: BatchOptions = _BATCH,
         on_bad_utterance: Literal["error", "skip"] = "error",
         ties: Ties = "soft",
-        label_map: dict[str, str] | None = None,
+        label_map: dict[str, str] | str | None = None,
         balanced_sampling: bool = False,
         text_augmentation: TextAugmentation | None = None,
         augment_labels: dict[str, float] | None = None,
@@ -102,7 +110,7 @@ class Corpus(L.LightningDataModule):
         self.batch = batch
         self.on_bad_utterance = on_bad_utterance
         self.ties = ties
-        self.label_map = {k.strip().casefold(): v for k, v in (label_map or {}).items()} or None
+        self.label_map = named_map(label_map)
         self.balanced_sampling = balanced_sampling
         self.text_augmentation = text_augmentation
         self.augment_labels = augment_labels
@@ -116,7 +124,8 @@ class Corpus(L.LightningDataModule):
         self._index: Index | None = None
         self._splits: Splits | None = None
         self._audit: Audit | None = None
-        self._hashes: Sequence[str | None] = ()
+        self._heard: SpeechFacts | None = None
+        self._shortcuts: tuple[Shortcut, ...] | None = None
         self._selection: Selection | None = None
 
     # ---- what a subclass adds -------------------------------------------------------
@@ -181,6 +190,20 @@ class Corpus(L.LightningDataModule):
         assert self._audit is not None
         return self._audit
 
+    @property
+    def heard(self) -> SpeechFacts:
+        """What decoding tells of every utterance's speech."""
+        self._read()
+        assert self._heard is not None
+        return self._heard
+
+    @property
+    def shortcuts(self) -> tuple[Shortcut, ...]:
+        """How well origin, speaker or recording alone predict the emotion."""
+        if self._shortcuts is None:
+            self._shortcuts = find_shortcuts(self.table, self.heard, emotions(self.table, "drop"))
+        return self._shortcuts
+
     def _read(self) -> Index:
         if self._index is None:
             index = load_index(
@@ -192,7 +215,7 @@ class Corpus(L.LightningDataModule):
                 scale=self.scale,
                 where=str(self.root),
             )
-            self._index, self._hashes = listen(index, self.name, self.on_bad_utterance)
+            self._index, self._heard = listen(index, self.name, self.on_bad_utterance)
         return self._index
 
     def _gather(self, findings: Findings) -> Iterable[Utterance]:
@@ -222,7 +245,7 @@ class Corpus(L.LightningDataModule):
         if self._splits is None:
             table = self.table
             self._splits = make_splits(table, self.protocol, self.official_split())
-            self._audit = audit(table, self._splits, speech_hash=self._hashes)
+            self._audit = audit(table, self._splits, speech_hash=self.heard.hash)
 
     def setup(self, stage: str | None = None) -> None:
         """Split, audit, and keep what the task can use.
@@ -250,6 +273,8 @@ class Corpus(L.LightningDataModule):
             copies=TextCopies(self.text_augmentation, self.augment_labels or {}, self.seed),
             label_map=self.label_map,
         )
+        if needs.target in (None, "emotion"):
+            loud += [s.line() for s in self.shortcuts if s.loud]
         for line in [*loud, *self._selection.warnings()]:
             if line not in self.warnings:
                 self.warnings.append(line)
@@ -385,7 +410,8 @@ class Corpus(L.LightningDataModule):
             "reason": self.splits.left_out_reason,
         }
         facts = protocol_facts(self.splits)
-        return {**facts, "left_out": left_out, "audit": self.audit.lines()}
+        found = [*self.audit.lines(), *(s.line() for s in self.shortcuts)]
+        return {**facts, "left_out": left_out, "audit": found}
 
     def describe_lines(self) -> list[str]:
         """Return what is known of the corpus and its splits, line by line."""
@@ -394,7 +420,7 @@ class Corpus(L.LightningDataModule):
         lines += [f"skipped {s.id} ({s.file}): {s.reason}" for s in self.skipped]
         counts = ", ".join(f"{name} {count}" for name, count in self.splits.counts.items())
         lines.append(f"splits: {counts}; fingerprint {self.splits.fingerprint[:12]}")
-        return [*lines, *self.audit.lines()]
+        return [*lines, *self.audit.lines(), *(s.line() for s in self.shortcuts)]
 
 
 _SHARED = frozenset(

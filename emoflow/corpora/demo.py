@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from emoflow.corpora.kemdy20 import KEMDy20, find_kemdy20
 from emoflow.data.paths import cache_folder
@@ -55,6 +55,7 @@ class Demo(KEMDy20):
     """
 
     name = "demo"
+    known: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,

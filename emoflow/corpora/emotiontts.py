@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from emoflow.corpora.base import Corpus
 from emoflow.errors import CorpusError
@@ -54,6 +54,8 @@ class EmotionTTS(Corpus):
     name = "emotiontts"
     scale = None
     modalities = ("speech", "text")
+    labels = _EMOTIONS
+    known: ClassVar[Mapping[str, int]] = {"utterances": 300, "speakers": 15}
 
     def utterances(self) -> Iterator[Utterance]:
         """Yield every utterance whose file is named like the corpus's."""

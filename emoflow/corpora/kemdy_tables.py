@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoflow.data.text_files import read_csv
 from emoflow.errors import CorpusError
 
-__all__ = ["AnnotationRow", "Cells", "Columns", "find_columns", "read_annotation", "read_csv"]
+__all__ = ["AnnotationRow", "Cells", "Columns", "find_columns", "read_annotation"]
 
 _RATER = re.compile(r"eval\d\d[fm]")
 _RATERS = 10
+_HEADERS = 2
 _BY_COUNT = {37: (3, 4), 43: (9, 10)}
 """Number of columns to the places of the segment id and of the total evaluation."""
 
 Triple = tuple[int, int, int]
 Cells = tuple[str, str, str, str]
 """Name of the rater, emotion, valence, arousal."""
-
-
-def read_csv(path: str | Path) -> list[list[str]]:
-    """Return the rows of a CSV file in UTF-8 (with or without BOM) or CP949.
-
-    Raises
-    ------
-    CorpusError
-        If the file cannot be read, or is text in another encoding.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise CorpusError(
-            f"{path}: cannot be read ({error.strerror})", "make it a file that you may read"
-        ) from error
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        try:
-            return list(csv.reader(io.StringIO(text, newline="")))
-        except csv.Error as error:
-            raise CorpusError(f"{path}: not a CSV file ({error})", "copy the file again") from error
-    raise CorpusError(
-        f"{path}: its text is neither UTF-8 nor CP949",
-        "save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8`",
-    )
 
 
 @dataclass(frozen=True)
@@ -96,9 +67,12 @@ def find_columns(header: Sequence[Sequence[str]], where: str | Path) -> Columns:
         place, first = _BY_COUNT[width]
         kinds, total = [place], (first, first + 1, first + 2)
     start = width - 3 * _RATERS
-    if not raters and start > max(total):
-        starts = range(start, width, 3)
-        raters = {f"Eval{n:02}": (s, s + 1, s + 2) for n, s in enumerate(starts, start=1)}
+    starts = range(start, width, 3)
+    names = {places[0]: name for name, places in raters.items()}
+    if len(raters) < _RATERS and start > max(total) and names.keys() <= set(starts):
+        raters = {
+            names.get(s, f"Eval{n:02}"): (s, s + 1, s + 2) for n, s in enumerate(starts, start=1)
+        }
     return Columns(kinds[0], total, raters)
 
 
@@ -128,15 +102,18 @@ class AnnotationRow:
     line: int
     """Number of the row in the file, counted from 1."""
     id: str
+    """As it stands; may be empty."""
     times: tuple[str, str]
     """Columns 1 and 2: where the utterance stands in the recording, in seconds."""
     total: tuple[str, str, str]
     """Emotion, valence, arousal."""
     raters: tuple[Cells, ...]
+    whole: bool
+    """Whether it has a cell for every column, and nothing beyond."""
 
 
 def read_annotation(path: str | Path) -> Iterator[AnnotationRow]:
-    """Yield the rows of an annotation table that have an id, header rows excepted.
+    """Yield the rows of an annotation table that hold anything, header rows excepted.
 
     Raises
     ------
@@ -147,15 +124,19 @@ def read_annotation(path: str | Path) -> Iterator[AnnotationRow]:
     columns = find_columns(rows[:2], path)
     (e, v, a), raters = columns.total, columns.raters.items()
     width = 1 + max(columns.id, 2, e, v, a, *(place for _, places in raters for place in places))
+    most = max(width, *map(len, rows[:2]))
     for line, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
+        whole = len(cells) >= width and not any(cells[most:])
         cells += [""] * (width - len(cells))
         identity = cells[columns.id]
-        if identity and _plain(identity) != "segment id":
+        header = _plain(identity) == "segment id" or (line <= _HEADERS and not identity)
+        if any(cells) and not header:
             yield AnnotationRow(
                 line,
                 identity,
                 (cells[1], cells[2]),
                 (cells[e], cells[v], cells[a]),
                 tuple([(name, cells[x], cells[y], cells[z]) for name, (x, y, z) in raters]),
+                whole,
             )

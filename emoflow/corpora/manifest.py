@@ -10,20 +10,20 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from emoflow.corpora.base import Corpus
+from emoflow.data.text_files import read_text
 from emoflow.errors import CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
-from emoflow.types import Rating, Speech, Utterance, parse_emotion
+from emoflow.types import SEXES, Rating, Speech, Utterance, parse_emotion
 
-__all__ = ["Manifest"]
+__all__ = ["LABELS_KEY", "Manifest", "is_own"]
+
+LABELS_KEY = "emoflow labels"
+"""Metadata of a Parquet manifest: JSON list of emotions that are taken as they stand."""
 
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-_SEX: dict[str, Literal["female", "male"]] = {
-    **dict.fromkeys(("female", "f", "woman", "여", "여성", "여자"), "female"),
-    **dict.fromkeys(("male", "m", "man", "남", "남성", "남자"), "male"),
-}
 _NOTHING = {"", "nan", "none", "null", "na", "n/a"}
 _COLUMNS = (
     "id, corpus, speech (or path), start, end, text, speaker, session, sentence, emotion, "
@@ -31,7 +31,8 @@ _COLUMNS = (
 )
 _SPEECH = ("speech", "path")
 _OWN = {"id", "corpus", "start", "end", "text", "speaker", "session", "sentence", "emotion"}
-_OWN |= {"arousal", "valence", "sex", "age", "face", "votes", "signals", "raters", *_SPEECH}
+_OWN |= {"arousal", "valence", "sex", "age", "face", "votes", "signals", "raters", "extra"}
+_OWN |= {"split", *_SPEECH}
 
 
 class Manifest(Corpus):
@@ -58,8 +59,8 @@ class Manifest(Corpus):
     - ``sex``: female or male; ``age``: as it is; ``face``: picture file; ``signal_EDA`` …: files;
     - ``split``: train, validation or test, for ``protocol.name: official``.
 
-    Further columns are kept as ``extra``. JSONL may hold ``raters``: a list of objects with
-    ``rater``, ``emotion``, ``arousal`` and ``valence``.
+    Further columns are kept as ``extra``. JSONL and Parquet may hold ``raters``: a list of objects
+    with ``rater``, ``emotion``, ``arousal`` and ``valence``.
 
     **Speakers** Without the column ``speaker``, no protocol can hold speakers out.
 
@@ -82,6 +83,8 @@ class Manifest(Corpus):
         """Yield one utterance per row."""
         path = find_manifest(self.root)
         folder = str(path.parent.resolve())
+        self._aliases = {label.casefold(): label for label in _own_labels(path)}
+        self._aliases |= self.label_map or {}
         for number, row in _read(path):
             where = f"{path}, row {number}"
             name = _name(row, number)
@@ -110,7 +113,7 @@ class Manifest(Corpus):
             start = _number(row.get("start"), "start", where)
             end = _number(row.get("end"), "end", where)
             speech = Speech(os.path.join(folder, path), start or 0.0, end)
-        text = _text(row.get("text"))
+        text = None if row.get("text") is None else str(row["text"]).strip()
         sentence = _text(row.get("sentence"))
         if sentence is None and "sentence" not in row and text is not None:
             sentence = sentence_name(text, name)
@@ -120,7 +123,7 @@ class Manifest(Corpus):
         votes = _group(row, "votes", "votes_")
         counts = {self._label(n, where): _number(v, f"votes {n}", where) for n, v in votes.items()}
         emotion, sex = _text(row.get("emotion")), _text(row.get("sex"))
-        if sex is not None and sex.casefold() not in _SEX:
+        if sex is not None and sex.casefold() not in SEXES:
             raise CorpusError(
                 f"{where}: sex is {sex!r}", "write female or male, or leave the cell empty"
             )
@@ -139,13 +142,13 @@ class Manifest(Corpus):
             arousal=_number(row.get("arousal"), "arousal", where),
             valence=_number(row.get("valence"), "valence", where),
             raters=self._raters(row.get("raters"), where),
-            sex=None if sex is None else _SEX[sex.casefold()],
+            sex=None if sex is None else SEXES[sex.casefold()],
             age=_text(row.get("age")),
-            extra={n: _plain(value) for n, value in row.items() if _is_extra(n, value)},
+            extra=_further(row),
         )
 
     def _label(self, label: str, where: str) -> str:
-        return parse_emotion(label, where=where, aliases=self.label_map)
+        return parse_emotion(label, where=where, aliases=self._aliases)
 
     def _raters(self, raters: Any, where: str) -> tuple[Rating, ...] | None:
         if raters is None:
@@ -209,7 +212,7 @@ def _read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _column(column: object) -> str:
     name = str(column).strip()
-    return name.casefold() if name.casefold() in {*_OWN, "split"} else name
+    return name.casefold() if name.casefold() in _OWN else name
 
 
 def _check(path: Path, header: Iterable[str]) -> None:
@@ -228,7 +231,7 @@ def _check(path: Path, header: Iterable[str]) -> None:
 
 
 def _csv_rows(path: Path, comma: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    table = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=comma)
+    table = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=comma)
     try:
         header = next(table, None) or []
         _check(path, header)
@@ -240,13 +243,13 @@ def _csv_rows(path: Path, comma: str) -> Iterator[tuple[int, dict[str, Any]]]:
                     f"{path}, row {number}: {len(row)} cells below {len(header)} columns",
                     'put text that holds a comma between double quotes: "so, what"',
                 )
-            yield number, dict(zip(header, row, strict=False))
+            yield number, {n: c if c.strip() else None for n, c in zip(header, row, strict=False)}
     except csv.Error as error:
         raise CorpusError(f"{path}: not a CSV file ({error})", "save it again as CSV") from error
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(_decoded(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -274,24 +277,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in batch.to_pylist():
             number += 1
             yield number, row
-
-
-def _decoded(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(
-            f"{path}: cannot be read ({error.strerror})", "make it a file that you may read"
-        ) from error
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise CorpusError(
-        f"{path}: its text is neither UTF-8 nor CP949",
-        "save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8`",
-    )
 
 
 def _name(row: Mapping[str, Any], number: int) -> str:
@@ -328,7 +313,7 @@ def _number(cell: Any, what: str, where: str) -> float | None:
 def _group(row: Mapping[str, Any], whole: str, start: str) -> dict[str, Any]:
     """Return what a row holds in an object, such as votes, and in columns, such as votes_sad."""
     given = row.get(whole)
-    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else ()
+    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given or ()
     columns = ((n[len(start) :], v) for n, v in row.items() if n.startswith(start))
     return {**dict(pairs), **dict(columns)}
 
@@ -337,10 +322,33 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, list, dict)) else str(value)
 
 
-def _is_extra(name: str, value: Any) -> bool:
-    return (
-        name not in _OWN
-        and not name.startswith(("votes_", "signal_"))
-        and value is not None
-        and value != ""
-    )
+def is_own(column: str) -> bool:
+    """Say whether a column means something to a manifest, so that ``extra`` cannot have it."""
+    return _column(column) in _OWN or column.startswith(("votes_", "signal_"))
+
+
+def _further(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands in columns of the user's own, and in ``extra`` if that is JSON."""
+    columns = {n: _plain(value) for n, value in row.items() if not is_own(n) and value is not None}
+    packed = row.get("extra")
+    if packed is None:
+        return columns
+    try:
+        found = json.loads(packed) if isinstance(packed, str) else packed
+    except ValueError:
+        found = None
+    return {**(found if isinstance(found, Mapping) else {"extra": packed}), **columns}
+
+
+def _own_labels(path: Path) -> list[str]:
+    """Return the emotions that a Parquet manifest takes as they stand."""
+    if path.suffix.casefold() != ".parquet":
+        return []
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+        found = json.loads(metadata.get(LABELS_KEY.encode(), b"[]"))
+    except (OSError, ValueError):
+        return []  # reading the rows will say what is wrong with the file
+    return [str(label) for label in found] if isinstance(found, list) else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from emoflow.corpora.base import Corpus
 from emoflow.errors import CorpusError
@@ -49,6 +50,13 @@ class RAVDESS(Corpus):
     name = "ravdess"
     scale = None
     modalities = ("speech", "text")
+    labels = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
+    known: ClassVar[Mapping[str, int]] = {
+        "utterances": 1_440,
+        "speakers": 24,
+        "neutral": 96,
+        **dict.fromkeys(labels[1:], 192),
+    }
 
     def utterances(self) -> Iterator[Utterance]:
         """Yield the spoken utterances; song is left out and counted."""

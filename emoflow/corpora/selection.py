@@ -129,16 +129,22 @@ class Selection:
         return np.asarray(1.0 / counts[number])
 
     def warnings(self) -> list[str]:
-        """Return a line for every label that training never shows."""
-        if self.needs.target != "emotion":
+        """Return a line for every label that training never shows, and one for those in ties."""
+        targets, train = self.contents.targets, self.rows["train"]
+        if self.needs.target != "emotion" or targets.votes is None:
             return []
-        learned = self.contents.targets.learned[self.rows["train"]]
+        learned = targets.learned[train]
         counts = np.bincount(learned[learned >= 0], minlength=len(self.needs.labels))
-        return [
+        shown = targets.votes[train].sum(axis=0) > 0
+        labels, known = np.array(self.needs.labels), counts > 0
+        lines = [
             f"no training utterance is {label}, so it cannot be learned"
-            for label, count in zip(self.needs.labels, counts, strict=True)
-            if count == 0
+            for label in labels[~known & ~shown]
         ]
+        tied = labels[~known & shown]
+        if len(tied):
+            lines.append(f"only soft_labels can learn {', '.join(tied)}: nothing is that alone")
+        return lines
 
     def of(self, split: str) -> _Rows:
         """Return the rows of a split.

@@ -16,15 +16,20 @@ from numpy.typing import NDArray
 from emoflow.data.audio import decode_speech, hash_samples, non_finite_error
 from emoflow.data.paths import atomic_path, cache_folder
 from emoflow.data.progress import in_threads, progress
+from emoflow.data.recording import Recording, describe_recording
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import EmoflowError
 from emoflow.types import Speech
 
 __all__ = ["SpeechFacts", "speech_facts"]
 
-_FACT = np.dtype([("key", "S16"), ("hash", "S16"), ("peak", "<f4")])
-_VERSION = 1
+_CUES = Recording._fields
+_FACT = np.dtype([("key", "S16"), ("hash", "S16"), ("peak", "<f4"), *((n, "<f4") for n in _CUES)])
+_VERSION = 2
 _SAVE_EVERY_SECONDS = 30.0
+
+_Fact = tuple[bytes, float, tuple[float, ...]]
+"""Hash, peak, and the values of a :class:`Recording`."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,18 @@ class SpeechFacts:
     """(utterance,) largest magnitude, full scale is 1; NaN without usable speech."""
     problems: Mapping[int, EmoflowError]
     """Row in the table to what is wrong with its speech: unreadable or non-finite."""
+    recording: Mapping[str, NDArray[np.float64]]
+    """Field of :class:`~emoflow.data.recording.Recording` to (utterance,), NaN where unknown."""
 
     @property
     def silent(self) -> NDArray[np.bool_]:
         """(utterance,) whether every sample is zero."""
         return np.asarray(self.peak == 0)
+
+    def of(self, rows: NDArray[np.int64]) -> SpeechFacts:
+        """Return the facts of some rows without problems, in their order."""
+        recording = {name: values[rows] for name, values in self.recording.items()}
+        return SpeechFacts(tuple(self.hash[row] for row in rows), self.peak[rows], {}, recording)
 
 
 def speech_facts(
@@ -79,20 +91,22 @@ def speech_facts(
 
     hashes: list[str | None] = []
     peak = np.full(len(numbers), np.nan, np.float32)
+    recording = np.full((len(_CUES), len(numbers)), np.nan)
     for i, key in enumerate(keys):
         known = None if key is None else cache.facts.get(key)
         hashes.append(known[0].hex() if known is not None and known[1] > 0 else None)
         if known is not None:
-            peak[i] = known[1]
+            peak[i], recording[:, i] = known[1], known[2]
             if not np.isfinite(known[1]):
                 problems[int(numbers[i])] = non_finite_error(spans[i][0])  # type: ignore[index]
                 hashes[i] = None
     peak[~np.isfinite(peak)] = np.nan
-    return SpeechFacts(tuple(hashes), peak, dict(sorted(problems.items())))
+    cues = dict(zip(_CUES, recording, strict=True))
+    return SpeechFacts(tuple(hashes), peak, dict(sorted(problems.items())), cues)
 
 
-def _listen(span: tuple[Any, ...] | None) -> tuple[bytes, float] | EmoflowError:
-    """Return hash and peak of one utterance's speech; infinity for non-finite samples."""
+def _listen(span: tuple[Any, ...] | None) -> _Fact | EmoflowError:
+    """Return the facts of one utterance's speech; its peak is infinite for non-finite samples."""
     assert span is not None
     path, start, end, *_ = span
     try:
@@ -100,7 +114,10 @@ def _listen(span: tuple[Any, ...] | None) -> tuple[bytes, float] | EmoflowError:
     except EmoflowError as error:
         return error
     peak = float(max(samples.max(), -samples.min()))  # NaN as soon as one sample is NaN
-    return bytes.fromhex(hash_samples(samples, rate)), peak if np.isfinite(peak) else np.inf
+    name = bytes.fromhex(hash_samples(samples, rate))
+    if not np.isfinite(peak):
+        return name, np.inf, (np.nan,) * len(_CUES)
+    return name, peak, describe_recording(samples, rate)
 
 
 def _key(span: tuple[Any, ...]) -> bytes:
@@ -119,7 +136,7 @@ class _Cache:
         self._new = 0
         self.facts = _read(self._path)
 
-    def add(self, key: bytes | None, fact: tuple[bytes, float]) -> None:
+    def add(self, key: bytes | None, fact: _Fact) -> None:
         assert key is not None
         self.facts[key] = fact
         self._new += 1
@@ -130,13 +147,13 @@ class _Cache:
         if not self._new:
             return
         self.facts = _read(self._path) | self.facts  # what another process found meanwhile
-        rows = np.array([(k, h, p) for k, (h, p) in self.facts.items()], _FACT)
+        rows = np.array([(k, h, p, *r) for k, (h, p, r) in self.facts.items()], _FACT)
         with atomic_path(self._path) as temporary, open(temporary, "wb") as file:
             np.save(file, rows)
         self._new, self._saved = 0, time.monotonic()
 
 
-def _read(path: Path) -> dict[bytes, tuple[bytes, float]]:
+def _read(path: Path) -> dict[bytes, _Fact]:
     try:
         rows = np.load(path, allow_pickle=False)
         if rows.dtype != _FACT:
@@ -146,7 +163,8 @@ def _read(path: Path) -> dict[bytes, tuple[bytes, float]]:
     # numpy strips zero bytes at the end of fixed-width bytes
     keys, hashes = (rows[name].tolist() for name in ("key", "hash"))
     peaks = rows["peak"].tolist()
+    recordings = zip(*(rows[name].tolist() for name in _CUES), strict=True)
     return {
-        k.ljust(16, b"\0"): (h.ljust(16, b"\0"), p)
-        for k, h, p in zip(keys, hashes, peaks, strict=True)
+        k.ljust(16, b"\0"): (h.ljust(16, b"\0"), p, r)
+        for k, h, p, r in zip(keys, hashes, peaks, recordings, strict=True)
     }

@@ -34,7 +34,7 @@ _Ints = NDArray[np.int64]
 def natural_key(name: str) -> tuple[Any, ...]:
     """Return a sort key under which ``Actor_2`` comes before ``Actor_10``."""
     parts = re.split(r"([0-9]+)", name)
-    return (*(int(p) if i % 2 else p for i, p in enumerate(parts)), name)
+    return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), name
 
 
 def shuffled(names: Sequence[str], salt: str) -> _Ints:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emoflow.data import folds as deal
 from emoflow.data.split_files import SPLIT_NAMES, SplitName, locate, read_split_file, split_name
-from emoflow.data.units import Axis, emotion_numbers, part_size
+from emoflow.data.units import Axis, emotion_numbers, is_known, part_size
 from emoflow.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -292,10 +292,12 @@ def _given(
 ) -> Splits:
     """Complete a split that was given: validation comes out of training if there is none."""
     if p.validation and not (codes == 1).any() and (codes == 0).any():
-        axis = Axis(table, "speakers", p, among=codes == 0)
-        validation = axis.hold_out(codes == 0)
-        codes = np.where(validation & (codes == 0), 1, codes)
-        note = f"{p.name} has no validation part: it is taken out of training by speakers"
+        training = codes == 0
+        kinds = ("speakers", "sessions", "sentences")
+        kind = next((k for k in kinds if is_known(table, k, training)), kinds[0])
+        validation = Axis(table, kind, p, among=training).hold_out(training)
+        codes = np.where(validation & training, 1, codes)
+        note = f"{p.name} has no validation part: it is taken out of training by {kind}"
         notes = [*notes, note]
     return _gather(table, codes, p.name, asdict(p), reason, notes)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emoflow.data.protocol import Protocol
     from emoflow.data.table import UtteranceTable
 
-__all__ = ["Axis", "emotion_numbers", "part_size"]
+__all__ = ["Axis", "emotion_numbers", "is_known", "part_size"]
 
 _COLUMNS = {"speakers": "speaker", "sessions": "session", "sentences": "sentence"}
 _Rows = NDArray[np.int64]
@@ -85,6 +85,11 @@ class Axis:
             salt = f"{self.protocol.seed}/{self.kind}/validation"
             chosen[free[deal.balanced_part(shares, names, size, salt)]] = True
         return np.asarray(chosen[self.units])
+
+
+def is_known(table: UtteranceTable, kind: str, among: _Mask) -> bool:
+    """Return whether every utterance of ``among`` has a unit of this kind."""
+    return all(table.column(_COLUMNS[kind])[among])
 
 
 def _unit_names(table: UtteranceTable, kind: str, among: _Mask | None) -> list[str]:

@@ -236,7 +236,11 @@ def test_records(shared: Path) -> None:
     summary = corpus.protocol_summary()
     assert json.loads(json.dumps(summary)) == summary
     assert summary["counts"]["train"] == len(corpus.splits.train)
-    assert summary["audit"] == corpus.audit.lines()
+    lines = corpus.audit.lines()
+    assert summary["audit"][: len(lines)] == lines
+    cues = ["the speaker", "duration", "loudness"]  # all 16 kHz noise: nothing else differs
+    assert [s.cue for s in corpus.shortcuts][:3] == cues
+    assert summary["audit"][len(lines) :] == [s.line() for s in corpus.shortcuts]
     assert summary["left_out"] == {"utterances": 0, "reason": ""}
 
 

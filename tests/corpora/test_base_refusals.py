@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -120,3 +121,16 @@ def test_batches_before_setup(shared: Path) -> None:
 
 def test_constructor_reads_nothing(tmp_path: Path) -> None:
     Toy(str(tmp_path / "absent"))
+
+
+def test_labels_that_training_hardly_shows_are_said_aloud(tmp_path: Path) -> None:
+    table = rows()
+    for number, row in enumerate(table):
+        row.pop("votes", None)
+        if number % 2:
+            row |= {"emotion": None, "votes": {"happy": 2.0, "calm": 2.0}}
+    wants = replace(needs(), labels=(*LABELS, "calm", "disgust"))
+    corpus = make(write(tmp_path / "c", table), wants)
+    assert "no training utterance is disgust, so it cannot be learned" in corpus.warnings
+    assert "only soft_labels can learn calm: nothing is that alone" in corpus.warnings
+    assert not any("happy" in line for line in corpus.warnings)

@@ -209,17 +209,17 @@ def test_ties_have_votes_and_the_first_label_but_no_emotion(tree: Tree) -> None:
     assert notes(corpus, "tied") == 1
 
 
-@pytest.mark.parametrize("cells", [row(A, "bored"), row(A, rated=["bored"] * 10)])
+@pytest.mark.parametrize("cells", [row(A, "gloomy"), row(A, rated=["gloomy"] * 10)])
 def test_an_unknown_label_raises_even_when_skipping(tree: Tree, cells: list[str]) -> None:
     path = tree.annotation("01", [cells])
     for policy in ("error", "skip"):
-        with pytest.raises(LabelError, match=f"{path}, row 3: unknown emotion 'bored'"):
+        with pytest.raises(LabelError, match=f"{path}, row 3: unknown emotion 'gloomy'"):
             read(tree.root, on_bad_utterance=policy)
 
 
 def test_label_map_translates_it(tree: Tree) -> None:
-    tree.annotation("01", [row(A, "bored", rated=["bored"] * 10)])
-    corpus = KEMDy20(root=str(tree.root), label_map={"bored": "neutral"})
+    tree.annotation("01", [row(A, "gloomy", rated=["gloomy"] * 10)])
+    corpus = KEMDy20(root=str(tree.root), label_map={"gloomy": "neutral"})
     assert corpus.table[0].emotion == "neutral"
 
 

@@ -79,9 +79,9 @@ def test_every_format_gives_the_same(folder: Path, ending: str) -> None:
     assert one.speech == Speech(str(folder / "a.wav"), 0.5, 1.25)
     assert (one.text, one.speaker, one.session, one.age) == ("안녕, 반가워", "kim", "1", "30s")
     assert (one.emotion, one.arousal, one.valence, one.sex) == ("happy", 3.5, None, "female")
-    assert one.extra == {"split": "train", "place": "home"}
+    assert one.extra == {"place": "home"}
     assert (two.sex, two.speaker, two.emotion, two.arousal) == ("male", None, None, None)
-    assert two.extra == {"split": "Test"}
+    assert two.extra == {}
     assert one.sentence == two.sentence is not None
     corpus = Manifest(root=str(path))
     assert corpus.official_split() == {"manifest/one": "train", "manifest/two": "test"}

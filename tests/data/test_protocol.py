@@ -129,9 +129,9 @@ def test_contiguous_follows_natural_order():
 
 
 def test_natural_key():
-    names = ["Actor_10", "Actor_2", "Actor_1", "b", "Actor_01", "2", "10"]
+    names = ["Actor_10", "Actor_2", "Actor_1", "b", "Actor_01", "2", "10", "Actor_"]
     assert sorted(names, key=deal.natural_key) == [
-        "2", "10", "Actor_01", "Actor_1", "Actor_2", "Actor_10", "b",
+        "2", "10", "Actor_", "Actor_01", "Actor_1", "Actor_2", "Actor_10", "b",
     ]  # fmt: skip
 
 

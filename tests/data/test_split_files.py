@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from emoflow.data.protocol import Protocol, make_splits
+from emoflow.data.protocol import SPLIT_NAMES, Protocol, make_splits
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ProtocolError
+from emoflow.types import Utterance
 from tests.data.grids import grid, units
 
 
@@ -113,3 +114,17 @@ def test_missing_file(tmp_path):
         )
     with pytest.raises(ProtocolError, match=r"data.protocol.file is not set"):
         make_splits(UtteranceTable.build(grid()), Protocol("file"))
+
+
+def test_validation_of_a_given_split_without_speakers_is_taken_by_sentences() -> None:
+    some = [
+        Utterance(id=f"{n}", corpus="c", text="t", sentence=f"s{n % 20}", emotion="sad")
+        for n in range(60)
+    ]
+    table = UtteranceTable.build(some)
+    official = {u.key: "test" if int(u.id) % 20 >= 16 else "train" for u in some}
+    splits = make_splits(table, Protocol("official", validation=0.25), official)
+    sentences = {name: set(table.column("sentence")[splits.rows(name)]) for name in SPLIT_NAMES}
+    assert len(sentences["validation"]) == 4
+    assert not sentences["validation"] & sentences["train"]
+    assert any("taken out of training by sentences" in note for note in splits.notes)
