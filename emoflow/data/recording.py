@@ -14,7 +14,8 @@ _FRAME_SECONDS = 0.025
 _SILENT_DB = -40.0  # below the loudest frame
 _INAUDIBLE_DB = -60.0  # below full scale
 _SPECTRUM = 1024
-_SPECTRA = 48
+_SPECTRA = 24
+_WINDOW = np.hanning(_SPECTRUM).astype(np.float32)
 _EMPTY_DB = -55.0  # below the strongest band
 
 
@@ -55,7 +56,7 @@ def _bandwidth(mono: NDArray[np.float32], rate: int) -> float:
     if len(mono) < size:
         mono = np.pad(mono, (0, size - len(mono)))
     starts = np.linspace(0, len(mono) - size, min(_SPECTRA, 1 + len(mono) // size)).astype(int)
-    frames = mono[starts[:, None] + np.arange(size)] * np.hanning(size).astype(np.float32)
+    frames = mono[starts[:, None] + np.arange(size)] * _WINDOW
     spectrum = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0)
     bands = np.convolve(spectrum, np.ones(8) / 8, mode="same")
     strong = np.flatnonzero(bands > bands.max() * 10 ** (_EMPTY_DB / 10))
