@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emoflow.errors import ConfigError
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import check_size, is_complete, made_by, write_audio, written_whole
 from emoflow.types import SAMPLE_RATE, Speech, Utterance
 
 __all__ = ["write_cremad", "write_emodb", "write_esd"]
@@ -122,7 +121,7 @@ def write_esd(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _check("count", count, 1, 350)
+    check_size("count", count, 1, 350)
     root = Path(folder).absolute()
     rng = np.random.default_rng(seed)
     numbers = [int(rng.integers(1, 21)), int(rng.integers(21, 51)), int(rng.integers(51, 351))]
@@ -159,7 +158,7 @@ def write_esd(
         files["ReadMe.txt"] = b"not a transcript\n"
         files["0011/._0011.txt"] = _JUNK
         files["0011/Angry/._0011_000351.wav"] = _JUNK
-    _write(root, _made("write_esd", seed, count=count, odd=odd), files, seed)
+    _write(root, made_by("write_esd", seed, count=count, odd=odd), files, seed)
     return planted
 
 
@@ -189,7 +188,7 @@ def write_emodb(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _check("count", count, 1, 70)
+    check_size("count", count, 1, 70)
     root = Path(folder).absolute()
     rng = np.random.default_rng(seed)
     files: dict[str, bytes] = {}
@@ -234,7 +233,7 @@ def write_emodb(
         files["wav/room.wav"] = _NOISE
         files[f"wav/._{copy}.wav"] = _JUNK
         files["erkennung.txt"] = "Satz erkannt natürlich\n".encode("latin-1")
-    _write(root, _made("write_emodb", seed, count=count, odd=odd), files, seed)
+    _write(root, made_by("write_emodb", seed, count=count, odd=odd), files, seed)
     return planted
 
 
@@ -269,8 +268,8 @@ def write_cremad(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _check("count", count, 1, 60)
-    _check("pointers", pointers, 0, 6 * count)
+    check_size("count", count, 1, 60)
+    check_size("pointers", pointers, 0, 6 * count)
     root = Path(folder).absolute()
     rng = np.random.default_rng(seed)
     others = [a for a in rng.permutation(np.arange(1001, 1092)).tolist() if a not in (1040, 1076)]
@@ -325,7 +324,7 @@ def write_cremad(
     files["VideoDemographics.csv"] = "\n".join([*rows, ""]).encode("utf-8-sig" if odd else "utf-8")
     for place in rng.permutation(len(planted))[:pointers].tolist():
         files[f"AudioWAV/{planted[place].id}.wav"] = _POINTER % place
-    made = _made("write_cremad", seed, count=count, odd=odd, pointers=pointers)
+    made = made_by("write_cremad", seed, count=count, odd=odd, pointers=pointers)
     _write(root, made, files, seed)
     left_out = {f"{root / name}" for name, content in files.items() if content[:7] == _POINTER[:7]}
     return [u for u in planted if u.speech is not None and u.speech.path not in left_out]
@@ -414,13 +413,3 @@ def _write(root: Path, made: Mapping[str, Any], files: Mapping[str, bytes], seed
                 write_audio(path, wave.astype(np.float32), SAMPLE_RATE)
             else:
                 path.write_bytes(content)
-
-
-def _made(function: str, seed: int, **options: Any) -> dict[str, Any]:
-    _check("seed", seed, 0, 2**32)
-    return {"by": f"emoflow.testing.{function}", "version": 1, "seed": seed, **options}
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}", f"give {low} to {high}")

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emoflow.errors import ConfigError
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import check_size, is_complete, made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import Rating, Speech, Utterance
 
@@ -81,16 +80,9 @@ def write_conversation_voice(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    if count < 3:
-        raise ConfigError(f"count is {count}", "give 3 or more")
+    check_size("count", count, 3)
     root = Path(folder).absolute()
-    made = {
-        "by": "emoflow.testing.write_conversation_voice",
-        "version": 1,
-        "seed": seed,
-        "count": count,
-        "odd": odd,
-    }
+    made = made_by("write_conversation_voice", seed, count=count, odd=odd)
     rng = np.random.default_rng(seed)
     folders = [
         unicodedata.normalize("NFD", name) if odd and rng.random() < 0.5 else name

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emoflow.errors import ConfigError
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import check_size, is_complete, made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import Speech, Utterance
 
@@ -88,17 +87,10 @@ def write_emergency_sound(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    if count < 8:
-        raise ConfigError(f"count is {count}", "give 8 or more")
+    check_size("count", count, 8)
     root = Path(folder).absolute()
-    made = {
-        "by": "emoflow.testing.write_emergency_sound",
-        "version": 1,
-        "seed": seed,
-        "count": count,
-        "odd": odd,
-        "shortcut": shortcut,
-    }
+    options = {"count": count, "odd": odd, "shortcut": shortcut}
+    made = made_by("write_emergency_sound", seed, **options)
     rng = np.random.default_rng(seed)
     planted: list[Utterance] = []
     files = [_draw_file(root, number, odd, shortcut, planted, rng) for number in range(count)]

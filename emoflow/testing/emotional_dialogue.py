@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emoflow.errors import ConfigError
 from emoflow.labels import KOREAN_FINE
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import check_size, is_complete, made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import SAMPLE_RATE, Speech, Utterance
 
@@ -89,10 +88,10 @@ def write_emotional_dialogue(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _at_least(count, 4)
+    check_size("count", count, 4)
     root = Path(folder)
     options: dict[str, Any] = {"release": release, "form": form, "count": count, "odd": odd}
-    made = {"by": "emoflow.testing.write_emotional_dialogue", "version": 1, "seed": seed, **options}
+    made = made_by("write_emotional_dialogue", seed, **options)
     rng = np.random.default_rng(seed)
     talks = [_draw_talk(rng, n, odd, _TURNS[release]) for n in range(count)]
     if odd:  # one first turn in both splits
@@ -150,11 +149,9 @@ def write_emotional_dialogue_voice(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _at_least(count, 4)
+    check_size("count", count, 4)
     root = Path(folder)
-    options: dict[str, Any] = {"form": form, "count": count, "odd": odd}
-    by = "emoflow.testing.write_emotional_dialogue_voice"
-    made = {"by": by, "version": 1, "seed": seed, **options}
+    made = made_by("write_emotional_dialogue_voice", seed, form=form, count=count, odd=odd)
     rng = np.random.default_rng(seed)
     planted, files, tables = [], [], {}
     for letter, sex, size in (("M", "남성", count - count // 2), ("F", "여성", count // 2)):
@@ -363,8 +360,3 @@ def _words(text: str) -> str:
 
 def _decomposed(name: str, odd: bool) -> str:
     return unicodedata.normalize("NFD", name) if odd else name
-
-
-def _at_least(count: int, least: int) -> None:
-    if count < least:
-        raise ConfigError(f"count is {count}", f"give {least} or more")

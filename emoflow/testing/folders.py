@@ -15,12 +15,32 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import wavfile
 
-from emoflow.errors import CorpusError, StorageError
+from emoflow.errors import ConfigError, CorpusError, StorageError
 
-__all__ = ["MARKER", "is_complete", "write_audio", "written_whole"]
+__all__ = ["MARKER", "check_size", "is_complete", "made_by", "write_audio", "written_whole"]
 
 MARKER = ".emoflow-testing.json"
 """A file in every folder written here: what made it, with which settings, how many files."""
+
+
+def check_size(name: str, value: int, low: int, high: int | None = None) -> None:
+    """Refuse a size that a layout does not have.
+
+    Raises
+    ------
+    ConfigError
+        It says the range.
+    """
+    if high is None and value < low:
+        raise ConfigError(f"{name} is {value}", f"give {low} or more")
+    if high is not None and not low <= value <= high:
+        raise ConfigError(f"{name} is {value}", f"give {low} to {high}")
+
+
+def made_by(function: str, seed: int, *, version: int = 1, **options: Any) -> dict[str, Any]:
+    """Return what the marker of a folder says: by which function it was made, and with what."""
+    check_size("seed", seed, 0)
+    return {"by": f"emoflow.testing.{function}", "version": version, "seed": seed, **options}
 
 
 def is_complete(folder: Path, made: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoflow.testing.folders import write_audio, written_whole
+from emoflow.testing.folders import made_by, write_audio, written_whole
 from emoflow.types import SAMPLE_RATE, Rating, Speech, Utterance
 
 __all__ = ["write_iemocap"]
@@ -59,7 +59,7 @@ def write_iemocap(
     root = Path(folder)
     rng = np.random.default_rng(seed)
     planted: list[Utterance] = []
-    made = {"by": "write_iemocap", "version": 1, "count": count, "seed": seed, "odd": odd}
+    made = made_by("write_iemocap", seed, count=count, odd=odd)
     with written_whole(root, made) as partial:
         for session in range(1, 6):
             home = Path(f"Session{session}")

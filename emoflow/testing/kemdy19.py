@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from emoflow.errors import ConfigError
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import is_complete, made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import SAMPLE_RATE, Rating, Speech, Utterance
 
@@ -126,14 +126,8 @@ def write_kemdy19(
             f"count is {count} for {len(numbers)} sessions", "give 4 to 800 per session"
         )
     root = Path(folder)
-    made = {
-        "by": "emoflow.testing.write_kemdy19",
-        "version": VERSION,
-        "seed": seed,
-        "count": count,
-        "sessions": numbers,
-        "odd": odd,
-    }
+    options = {"count": count, "sessions": numbers, "odd": odd}
+    made = made_by("write_kemdy19", seed, version=VERSION, **options)
     rng = np.random.default_rng(seed)
     lines: list[_Line] = []
     raters = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from emoflow.errors import ConfigError
 from emoflow.testing.e4 import Spoken, foreign_id, write_signals
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import is_complete, made_by, write_audio, written_whole
 from emoflow.testing.raters import (
     EMOTIONS,
     MARKERS,
@@ -91,16 +91,9 @@ def write_demo_corpus(
         raise ConfigError(f"sessions is {sessions}", "KEMDy20 has 40: give 1 to 40")
     if not 1 <= utterances_per_speaker <= 999 * SCRIPTS:
         raise ConfigError(f"utterances_per_speaker is {utterances_per_speaker}", "give 1 to 5994")
-    if seed < 0:
-        raise ConfigError(f"seed is {seed}", "give 0 or more")
     root = Path(folder)
-    made = {
-        "by": "emoflow.testing.write_demo_corpus",
-        "version": VERSION,
-        "sessions": sessions,
-        "utterances_per_speaker": utterances_per_speaker,
-        "seed": seed,
-    }
+    sizes = {"sessions": sessions, "utterances_per_speaker": utterances_per_speaker}
+    made = made_by("write_demo_corpus", seed, version=VERSION, **sizes)
     if not is_complete(root, made):
         with written_whole(root, made) as partial:
             _write(partial, session_numbers(sessions), utterances_per_speaker, seed)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.signal import resample_poly
 
 from emoflow.errors import ConfigError
-from emoflow.testing.folders import is_complete, write_audio, written_whole
+from emoflow.testing.folders import check_size, is_complete, made_by, write_audio, written_whole
 from emoflow.testing.speech import Floats, Manner, Voice, draw_voice, synthesise
 from emoflow.testing.words import draw_sentence
 from emoflow.types import SAMPLE_RATE
@@ -69,12 +69,12 @@ def write_emotiontts(
     CorpusError, StorageError
         As :func:`emoflow.testing.write_demo_corpus`.
     """
-    _check("utterances_per_emotion", utterances_per_emotion, 1, 100)
+    check_size("utterances_per_emotion", utterances_per_emotion, 1, 100)
     for name in speakers:
         if len(name) != 3 or name[:2] not in ("ne", "em") or not "a" <= name[2] <= "z":
             raise ConfigError(f"speaker {name!r}", "name them ne? or em?, such as nea and emb")
     root = Path(folder)
-    made = _made("write_emotiontts", seed, speakers=list(speakers), count=utterances_per_emotion)
+    made = made_by("write_emotiontts", seed, speakers=list(speakers), count=utterances_per_emotion)
     if is_complete(root, made):
         return root
     rng = np.random.default_rng(seed)
@@ -135,11 +135,11 @@ def write_ravdess(
         As :func:`emoflow.testing.write_demo_corpus`.
     """
     for actor in actors:
-        _check("actor", actor, 1, 99)
-    _check("repetitions", repetitions, 1, 2)
-    _check("rate", rate, 8_000, 192_000)
+        check_size("actor", actor, 1, 99)
+    check_size("repetitions", repetitions, 1, 2)
+    check_size("rate", rate, 8_000, 192_000)
     root = Path(folder)
-    made = _made(
+    made = made_by(
         "write_ravdess", seed, actors=list(actors), count=repetitions, audio=audio, rate=rate
     )
     if is_complete(root, made):
@@ -199,11 +199,11 @@ def write_manifest(
     """
     if kind not in ("csv", "jsonl", "parquet"):
         raise ConfigError(f"kind is {kind!r}", "give csv, jsonl or parquet")
-    _check("speakers", speakers, 1, 9_999)
-    _check("utterances_per_speaker", utterances_per_speaker, 1, 9_999)
+    check_size("speakers", speakers, 1, 9_999)
+    check_size("utterances_per_speaker", utterances_per_speaker, 1, 9_999)
     root = Path(folder)
     sizes = {"speakers": speakers, "count": utterances_per_speaker, "cut": cut}
-    made = _made("write_manifest", seed, kind=kind, **sizes)
+    made = made_by("write_manifest", seed, kind=kind, **sizes)
     if is_complete(root, made):
         return root / f"manifest.{kind}"
     rng = np.random.default_rng(seed)
@@ -309,13 +309,3 @@ def _at(wave: Floats, rate: int) -> npt.NDArray[np.float32]:
         return wave
     common = int(np.gcd(rate, SAMPLE_RATE))
     return np.asarray(resample_poly(wave, rate // common, SAMPLE_RATE // common), np.float32)
-
-
-def _made(function: str, seed: int, **options: Any) -> dict[str, Any]:
-    _check("seed", seed, 0, 2**32)
-    return {"by": f"emoflow.testing.{function}", "version": 1, "seed": seed, **options}
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}", f"give {low} to {high}")

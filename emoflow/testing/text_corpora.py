@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoflow.testing.folders import write_audio, written_whole
+from emoflow.testing.folders import made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import SAMPLE_RATE, Speech, Utterance
 
@@ -77,7 +77,7 @@ def write_meld(
     root = Path(folder)
     rng = np.random.default_rng(seed)
     planted: list[Utterance] = []
-    made = {"by": "write_meld", "version": 1, "count": count, "seed": seed, "odd": odd}
+    made = made_by("write_meld", seed, count=count, odd=odd)
     with written_whole(root, made) as partial:
         for split, clips in _MELD_FOLDERS.items():
             rows, utterances = _meld_rows(split, count // 3, rng)
@@ -132,7 +132,7 @@ def write_kote(
     rng = np.random.default_rng(seed)
     ids = iter(rng.permutation(50_000)[:count].tolist())
     planted: list[Utterance] = []
-    made = {"by": "write_kote", "version": 1, "count": count, "seed": seed, "odd": odd}
+    made = made_by("write_kote", seed, count=count, odd=odd)
     with written_whole(root, made) as partial:
         for split, share in _KOTE_SHARES.items():
             rows: list[Sequence[object]] = []

@@ -17,6 +17,7 @@ from emoflow.testing.conversation_voice import write_conversation_voice
 from emoflow.testing.folders import write_audio
 from emoflow.types import Needs, Rating, Speech, Utterance
 from tests.corpora.fuzz import survives_damage
+from tests.corpora.planted import by_id
 
 HEADER = (
     "wav_id,발화문,상황,1번 감정,1번 감정세기,2번 감정,2번 감정세기,3번 감정,3번 감정세기,"
@@ -58,12 +59,6 @@ def table(
         wave = np.random.default_rng(number).standard_normal(4800).astype(np.float32) / 10
         write_audio(root / "4차_wav" / f"{name}.wav", wave, 48_000)
     return root
-
-
-def by_id(utterances: Sequence[Utterance]) -> dict[str, Utterance]:
-    found = {u.id: u for u in utterances}
-    assert len(found) == len(utterances)
-    return found
 
 
 def only(root: Path, **options: Any) -> Utterance:

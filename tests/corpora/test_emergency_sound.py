@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from emoflow.testing.emergency_sound import write_emergency_sound
 from emoflow.testing.folders import write_audio
 from emoflow.types import Needs, Speech, Utterance
 from tests.corpora.fuzz import survives_damage
+from tests.corpora.planted import by_id
 
 STEM = "8.전기사고_236859"
 
@@ -75,12 +76,6 @@ def noise(path: Path) -> Path:
     rng = np.random.default_rng(len(str(path)))
     write_audio(path, rng.standard_normal(13_230).astype(np.float32) / 10, 44_100)
     return path
-
-
-def by_id(utterances: Sequence[Utterance]) -> dict[str, Utterance]:
-    found = {u.id: u for u in utterances}
-    assert len(found) == len(utterances)
-    return found
 
 
 def read(root: Path, **options: Any) -> list[Utterance]:

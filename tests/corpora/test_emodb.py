@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,26 +11,12 @@ from emoflow.corpora.emodb import EmoDB
 from emoflow.data.protocol import Protocol
 from emoflow.errors import CorpusError, LabelError
 from emoflow.testing.acted import write_emodb
-from emoflow.types import Utterance
+from tests.corpora.planted import by_id, hear
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
-
-
-def by_id(utterances: Sequence[Utterance]) -> dict[str, Utterance]:
-    found = {u.id: u for u in utterances}
-    assert len(found) == len(utterances)
-    return found
-
-
-def hear(root: Path, *names: str) -> Path:
-    for number, name in enumerate(names):
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.random.default_rng(number).normal(0, 0.1, 1600), 16_000)
-    return root
 
 
 @given(st.integers(0, 10_000))
