@@ -78,6 +78,7 @@ def fit(
         The folder of a run to carry on with.
     """
     from emoflow.commands.stage import run_stage, write_config
+    from emoflow.commands.summary import print_summary
 
     top, stages = read_stages(config, overrides)
     if run_folder is None:
@@ -92,7 +93,7 @@ def fit(
         write_config(run_folder / "config.yaml", _content(top, stages))
     folders = stage_folders(run_folder, stages)
     group = f"{top['experiment']}/{run_folder.name}"
-    results = {}
+    results: dict[str, Any] = {}
     for stage in stages:
         warm = {
             modality: str(folders.get(source, source))
@@ -104,27 +105,16 @@ def fit(
             if stage is not stages[-1]:
                 write_config(folder / "config.yaml", stage.plain())
         results[stage.name] = run_stage(
-            stage, folder, warm_start=warm, group=group, job_type=stage.name or "fit"
+            stage,
+            folder,
+            warm_start=warm,
+            group=group,
+            job_type=stage.name or "fit",
+            before=results if stage is stages[-1] else {},
         )
-    finish(run_folder, results)
+    if all(results.values()):  # of several processes only the first holds metrics
+        print_summary(run_folder, results)
     return run_folder
-
-
-def finish(folder: Path, results: Mapping[str, Any]) -> None:
-    """Put the other stages' metrics beside the last one's, and print them all.
-
-    Of several processes only the first holds metrics.
-    """
-    from emoflow.commands.stage import write_results
-    from emoflow.commands.summary import print_summary
-
-    if not all(results.values()):
-        return
-    if len(results) > 1:
-        *before, last = results
-        pretraining = {name: results[name] for name in before}
-        write_results(folder, {**results[last], "stages": pretraining})
-    print_summary(folder, results)
 
 
 def stage_folders(run_folder: Path, stages: Sequence[Stage]) -> dict[str, Path]:

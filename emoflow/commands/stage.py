@@ -80,9 +80,20 @@ class ProtocolFile(L.Callback):
 
 
 def run_stage(
-    stage: Stage, folder: Path, *, warm_start: Mapping[str, str], group: str, job_type: str
+    stage: Stage,
+    folder: Path,
+    *,
+    warm_start: Mapping[str, str],
+    group: str,
+    job_type: str,
+    before: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Fit and test one stage in ``folder``; carry on where an earlier process was cut off.
+
+    Parameters
+    ----------
+    before
+        Metrics of the stages before, by name: the last stage's report shows them, too.
 
     Returns
     -------
@@ -116,7 +127,7 @@ def run_stage(
         # The best checkpoint holds averages; its callback would validate the last ones instead.
         fitted: Any = trainer
         fitted.callbacks = [c for c in fitted.callbacks if not isinstance(c, WeightAveraging)]
-        metrics = test_stage(folder, trainer, corpus, config=stage.plain())
+        metrics = test_stage(folder, trainer, corpus, config=stage.plain(), before=before)
         for logger in trainer.loggers:
             logger.finalize("success")
         _finish_wandb(trainer)
@@ -124,7 +135,12 @@ def run_stage(
 
 
 def test_stage(
-    folder: Path, trainer: L.Trainer, corpus: Any, *, config: Mapping[str, Any]
+    folder: Path,
+    trainer: L.Trainer,
+    corpus: Any,
+    *,
+    config: Mapping[str, Any],
+    before: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Score the best checkpoint; write predictions, metrics and report into ``folder``."""
     path = best_checkpoint(folder)
@@ -153,13 +169,17 @@ def test_stage(
             predictions.to_parquet(temporary, index=False)
         epochs = len(pd.read_csv(folder / "history.csv"))
         metrics = _metrics(task, corpus, checkpoint, predictions, config, epochs)
+        if before:
+            metrics["stages"] = dict(before)
         _write_confusion(folder, metrics, task)
-        write_results(folder, metrics)
+        write_report(folder, metrics)
+        text = json.dumps(metrics, ensure_ascii=False, indent=1, allow_nan=False)
+        atomic_write(folder / "metrics.json", text + "\n")  # last: it marks the stage as done
     trainer.strategy.barrier("tested")
     return metrics
 
 
-def retest_stage(stage: Stage, folder: Path) -> dict[str, Any]:
+def retest_stage(stage: Stage, folder: Path, before: Mapping[str, Any]) -> dict[str, Any]:
     """Score a finished stage's best checkpoint again."""
     made = stage.parser.instantiate(stage.config)
     trainer = L.Trainer(
@@ -170,14 +190,7 @@ def retest_stage(stage: Stage, folder: Path) -> dict[str, Any]:
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
-    return test_stage(folder, trainer, made.data, config=stage.plain())
-
-
-def write_results(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write ``report.html``, then ``metrics.json``, which marks the stage as done."""
-    write_report(folder, metrics)
-    text = json.dumps(metrics, ensure_ascii=False, indent=1, allow_nan=False)
-    atomic_write(folder / "metrics.json", text + "\n")
+    return test_stage(folder, trainer, made.data, config=stage.plain(), before=before)
 
 
 def _callbacks(
@@ -245,18 +258,19 @@ def _trainer(
 
 def _take_towers(stage: Stage, towers: Mapping[str, Path]) -> None:
     """Give the net the towers' own configs, so that the weights fit whatever was swept."""
+    if not towers:
+        return
+    plain = stage.plain()
     for modality, path in towers.items():
-        net = read_checkpoint(path)["hyper_parameters"]["net"]["init_args"]
-        key = f"task.init_args.net.init_args.{modality}"
-        if key not in stage.config:
+        if f"task.init_args.net.init_args.{modality}" not in stage.config:
             raise ConfigError(
                 f"warm_start.{modality}: the task's net has no {modality} tower",
                 "use a net with that tower, such as MergedNetConfig",
             )
+        net = read_checkpoint(path)["hyper_parameters"]["net"]["init_args"]
         tower = {k: net[k] for k in ("encoder", "attention") if k in net} or net[modality]
-        plain = stage.plain()
         plain["task"]["init_args"]["net"]["init_args"][modality] = tower
-        stage.config = stage.parser.parse_object(plain)
+    stage.config = stage.parser.parse_object(plain)
 
 
 def _predictions(task: Task, corpus: Any, split: str) -> pd.DataFrame:

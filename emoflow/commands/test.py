@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from emoflow.commands.experiment import read_stages
-from emoflow.commands.fit import finish, stage_folders, take_option
+from emoflow.commands.fit import stage_folders, take_option
 from emoflow.errors import ConfigError
 
 USAGE = """usage: emoflow test --run RUN [--data.root PATH] [--key value ...]
@@ -34,9 +35,14 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"{folder}: not a run folder, config.yaml is missing", "check the path")
 
     from emoflow.commands.stage import retest_stage
+    from emoflow.commands.summary import print_summary
 
     _, stages = read_stages(yaml.safe_load(path.read_text(encoding="utf-8")), words)
     folders = stage_folders(folder, stages)
-    results = {stage.name: retest_stage(stage, folders[stage.name]) for stage in stages}
-    finish(folder, results)
+    results: dict[str, Any] = {}
+    for stage in stages:
+        before = results if stage is stages[-1] else {}
+        results[stage.name] = retest_stage(stage, folders[stage.name], before)
+    if all(results.values()):
+        print_summary(folder, results)
     return 0
