@@ -123,7 +123,7 @@ def write_conversation_voice(
                 write_audio(partial / file, wave, _RATE)
             if odd:
                 (partial / "설명.csv").write_text("파일,내용\n4차,음성\n", encoding="utf-8")
-                (partial / folders[0] / "._0123456789abcdef01234567.wav").write_bytes(b"\0\5\26")
+                (partial / "._0123456789abcdef01234567.wav").write_bytes(b"\0\5\26")
     return planted
 
 
