@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emoflow.commands.experiment import read_stages
-from emoflow.commands.fit import take_option
-from emoflow.errors import ConfigError
+from emoflow.commands.fit import read_corpus
 
 USAGE = """usage: emoflow audit --config CONFIG [--data.root PATH] [--key value ...]
 
@@ -24,12 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     if not words or "-h" in words or "--help" in words:
         print(USAGE)
         return 0
-    config, words = take_option(words, "config")
-    if config is None:
-        raise ConfigError("which config?", "give --config CONFIG, a path or a shipped name")
-    _, stages = read_stages(config, words)
-    stage = stages[-1]
-    corpus = stage.parser.instantiate(stage.config).data
+    corpus = read_corpus(words)
     corpus.prepare_data()
     corpus.make_splits()
     print("\n".join(corpus.describe_lines()))

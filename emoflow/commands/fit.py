@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from emoflow.commands.experiment import Stage, read_stages, stage_parser
 from emoflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emoflow.corpora import Corpus
 
 __all__ = ["fit", "main"]
 
@@ -135,6 +138,22 @@ def take_option(words: Sequence[str], name: str) -> tuple[str | None, list[str]]
             rest.pop(i)
             return rest.pop(i), rest
     return None, rest
+
+
+def read_corpus(words: Sequence[str]) -> Corpus:
+    """Return the corpus of ``--config CONFIG [--key value ...]``, that of the last stage.
+
+    Raises
+    ------
+    ConfigError
+        If no config is given.
+    """
+    config, rest = take_option(words, "config")
+    if config is None:
+        raise ConfigError("which config?", "give --config CONFIG, a path or a shipped name")
+    _, stages = read_stages(config, rest)
+    corpus: Corpus = stages[-1].parser.instantiate(stages[-1].config).data
+    return corpus
 
 
 @contextmanager

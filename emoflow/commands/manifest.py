@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emoflow.commands.experiment import read_stages
-from emoflow.commands.fit import take_option
+from emoflow.commands.fit import read_corpus
 from emoflow.errors import ConfigError
 
 USAGE = """usage: emoflow manifest --config CONFIG [--data.root PATH] [--key value ...] OUT.parquet
@@ -22,19 +21,17 @@ def main(arguments: Sequence[str]) -> int:
     if not words or "-h" in words or "--help" in words:
         print(USAGE)
         return 0
-    config, words = take_option(words, "config")
-    if config is None:
-        raise ConfigError("which config?", "give --config CONFIG, a path or a shipped name")
     out = words.pop() if words and words[-1].endswith(".parquet") else None
     if out is None:
         raise ConfigError("write where?", "end the command with the new file, OUT.parquet")
 
     from emoflow.corpora.manifest_writer import write_manifest_of
 
-    _, stages = read_stages(config, words)
-    corpus = stages[-1].parser.instantiate(stages[-1].config).data
+    corpus = read_corpus(words)
     count = write_manifest_of(corpus, out)
     print(f"wrote {count} utterances of {corpus.name} to {out}")
-    for line in (*corpus.notes, *(f"left out: {s.id}: {s.reason}" for s in corpus.skipped)):
-        print(line)
+    for kind, count in sorted(corpus.notes.items()):
+        print(f"note: {count} {kind}")
+    for skip in corpus.skipped:
+        print(f"left out: {skip.id}: {skip.reason}")
     return 0

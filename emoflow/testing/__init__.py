@@ -5,13 +5,14 @@ Nothing needs a licence or a download; numpy, scipy and soundfile are enough.
 
 from __future__ import annotations
 
-from emoflow.testing.acted import write_cremad, write_emodb, write_esd
+from emoflow.testing.acted import write_cremad, write_emodb
 from emoflow.testing.conversation_voice import write_conversation_voice
 from emoflow.testing.emergency_sound import write_emergency_sound
 from emoflow.testing.emotional_dialogue import (
     write_emotional_dialogue,
     write_emotional_dialogue_voice,
 )
+from emoflow.testing.esd import write_esd
 from emoflow.testing.iemocap import write_iemocap
 from emoflow.testing.kemdy19 import write_kemdy19
 from emoflow.testing.kemdy20 import session_numbers, write_demo_corpus

@@ -16,8 +16,24 @@ import numpy.typing as npt
 from scipy.io import wavfile
 
 from emoflow.errors import ConfigError, CorpusError, StorageError
+from emoflow.types import SAMPLE_RATE
 
-__all__ = ["MARKER", "check_size", "is_complete", "made_by", "write_audio", "written_whole"]
+__all__ = [
+    "JUNK",
+    "MARKER",
+    "NOISE",
+    "SILENCE",
+    "check_size",
+    "is_complete",
+    "made_by",
+    "write_audio",
+    "write_files",
+    "written_whole",
+]
+
+NOISE, SILENCE = b"noise", b"silence"
+"""Contents that stand for 0.3 s of audio."""
+JUNK = b"\x00\x05\x16\x07 what a Mac leaves behind"
 
 MARKER = ".emoflow-testing.json"
 """A file in every folder written here: what made it, with which settings, how many files."""
@@ -87,6 +103,23 @@ def written_whole(folder: Path, made: Mapping[str, Any]) -> Iterator[Path]:
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_files(root: Path, made: Mapping[str, Any], files: Mapping[str, bytes], seed: int) -> None:
+    """Write files by name and content, unless they are there; NOISE and SILENCE are audio."""
+    if is_complete(root, made):
+        return
+    with written_whole(root, made) as partial:
+        for number, (name, content) in enumerate(sorted(files.items())):
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content in (NOISE, SILENCE):
+                rng = np.random.default_rng([seed, number])
+                wave = rng.normal(0, 0.1, int(rng.uniform(0.25, 0.35) * SAMPLE_RATE))
+                wave *= content == NOISE
+                write_audio(path, wave.astype(np.float32), SAMPLE_RATE)
+            else:
+                path.write_bytes(content)
 
 
 def write_audio(path: Path, wave: npt.NDArray[np.float32], rate: int) -> None:

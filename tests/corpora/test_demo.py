@@ -11,9 +11,7 @@ from emoflow.testing import write_demo_corpus
 LABELS = ("neutral", "sad", "happy", "surprise", "angry")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def demo(root: Path | None = None, **options: int) -> Demo:

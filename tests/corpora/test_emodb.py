@@ -13,10 +13,7 @@ from emoflow.errors import CorpusError, LabelError
 from emoflow.testing.acted import write_emodb
 from tests.corpora.planted import by_id, hear
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @given(st.integers(0, 10_000))

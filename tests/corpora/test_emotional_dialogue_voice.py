@@ -20,9 +20,7 @@ HEADER = ["NO.", "성우", "연령", "성별", "상황키워드", "감정_대분
 ROW = ["M_000001", "성우01", "청년", "남성", "대인관계", "기쁨 ", "느긋", "날이 좋네요, 그쵸?"]
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def voices(root: Path, *names: str) -> None:

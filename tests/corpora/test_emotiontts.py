@@ -13,9 +13,7 @@ from emoflow.errors import CorpusError
 DATA = Path(__file__).parents[3] / "shared" / "data" / "emotiontts_ko"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def write(root: Path, name: str, ending: str = "wav", **texts: str) -> None:

@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 from emoflow.corpora.esd import ESD
 from emoflow.data.protocol import Protocol
 from emoflow.errors import ConfigError, CorpusError
-from emoflow.testing.acted import write_esd
+from emoflow.testing.esd import write_esd
 from tests.corpora.fuzz import survives_damage
 from tests.corpora.planted import by_id, hear
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def said(root: Path, content: bytes, speaker: str = "0011") -> ESD:

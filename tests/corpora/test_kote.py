@@ -21,9 +21,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "kote"
 ABSENT = "splits whose file is absent"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def write(root: Path, split: str, *rows: str, encoding: str = "utf-8") -> Path:

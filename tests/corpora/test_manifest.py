@@ -14,10 +14,7 @@ from emoflow.corpora import Manifest
 from emoflow.errors import AudioError, CorpusError, LabelError
 from emoflow.types import Rating, Speech, Utterance
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

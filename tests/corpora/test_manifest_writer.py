@@ -9,10 +9,7 @@ from emoflow.errors import ConfigError
 from emoflow.testing import write_demo_corpus, write_emotiontts, write_manifest
 from emoflow.types import Rating, Utterance
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def _same(corpus: Corpus, path: Path) -> None:
@@ -80,10 +77,14 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_emotiontts(tmp_path / "tts")
+    next(root.glob("*/nea/transcript/nea00001.txt")).unlink()
+    next(root.glob("*/nea/script/nea00001.txt")).unlink()
     out = tmp_path / "out.parquet"
     words = ["manifest", "--config", "emotiontts.yaml", "--data.root", str(root)]
     assert main([*words, str(out)]) == 0
-    assert f"wrote 36 utterances of emotiontts to {out}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"wrote 36 utterances of emotiontts to {out}" in printed
+    assert "note: 1 utterances without a transcript" in printed
     assert len(Manifest(root=str(out)).table) == 36
     assert main(words) == 1
     assert "end the command with the new file" in capsys.readouterr().err

@@ -26,9 +26,7 @@ TIMES = '4,7,"00:20:57,256","00:21:00,049"'
 ABSENT = "utterances whose speech is not extracted from their clip (text only)"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def row(said: str, dialogue: object = 0, turn: object = 0, emotion: str = "joy") -> str:

@@ -10,10 +10,7 @@ from emoflow.data import Protocol
 from emoflow.errors import ConfigError
 from emoflow.testing import write_manifest, write_mixed
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOFLOW_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
