@@ -14,7 +14,9 @@ COMMANDS = {
     "fit": "train from a config, test the best checkpoint, write a run folder; or resume one",
     "test": "score a run's best checkpoint on the test split again",
     "audit": "say which utterance is in which split, and what the splits share",
+    "describe": "explore a corpus: one page of tables, pictures and sounds",
     "corpora": "list the corpora, print a data card, or check a copy on disk",
+    "unpack": "unpack downloaded archives, split ones too, into a folder for a corpus",
     "manifest": "write any corpus as one table that reads back to the same utterances",
     "demo-corpus": "write a synthetic corpus in KEMDy20's layout",
 }

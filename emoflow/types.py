@@ -133,7 +133,7 @@ class Speech:
     """Where an utterance's speech lies."""
 
     path: str
-    """Audio file, any format that libsndfile reads."""
+    """Audio file, any format that libsndfile reads; or a video, with ``emoflow[video]``."""
     start: float = 0.0
     """Start in seconds."""
     end: float | None = None
@@ -167,7 +167,7 @@ class Utterance:
     signals: Mapping[str, str] | None = None
     """Signal name to file."""
     face: str | None = None
-    """Picture file."""
+    """Picture or video file."""
     emotion: str | None = None
     votes: Mapping[str, float] | None = None
     """Votes per emotion, as counted."""

@@ -18,6 +18,9 @@ from emoflow.errors import ConfigError
 
 __all__ = ["Logging", "Stage", "find_config", "read_config", "read_stages", "stage_parser"]
 
+_PARSED: dict[str, Any] = {}
+_MOST_PARSED = 64
+
 
 @dataclass(frozen=True)
 class Logging:
@@ -285,10 +288,15 @@ def _parse(parser: Any, plain: Mapping[str, Any], pairs: Sequence[tuple[str, str
     if isinstance(arguments, Mapping) and "class_path" in (arguments.get("net") or {}):
         net = NetConfig.complete(arguments["net"])
         content = {**content, "task": {**content["task"], "init_args": {**arguments, "net": net}}}
+    key = repr(content)  # parsing takes seconds, and some configs are met again and again
     try:
-        # In a context of its own: another parser of the process, once used, leaves variables
-        # of jsonargparse behind that would drop defaults here.
-        return Context().run(parser.parse_object, content, defaults=True)
+        if key not in _PARSED:
+            if len(_PARSED) >= _MOST_PARSED:
+                _PARSED.clear()
+            # In a context of its own: another parser of the process, once used, leaves variables
+            # of jsonargparse behind that would drop defaults here.
+            _PARSED[key] = Context().run(parser.parse_object, content, defaults=True)
+        return _PARSED[key].clone()
     except (ArgumentError, TypeError, ValueError, KeyError) as error:
         raise ConfigError(_reason(error), "emoflow fit --help lists the options") from error
 

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlparse
 
 import lightning as L
-import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from emoflow.commands.experiment import Stage
 from emoflow.evaluation import confusion
+from emoflow.evaluation.drawing import to_pixels
 from emoflow.evaluation.plots import confusion_figure
 from emoflow.tasks import Task
 from emoflow.types import subset_name
@@ -94,22 +94,15 @@ class ConfusionLog(L.Callback):
         counts = confusion(
             one["emotion"][known], one["outputs"][known].argmax(axis=1), len(pl_module.labels)
         )
-        figure = confusion_figure(counts, pl_module.labels)
+        pixels = to_pixels(confusion_figure(counts, pl_module.labels))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image("val/confusion", [figure_array(figure)])
+                logger.log_image("val/confusion", [pixels])
                 rows = [[t, *map(int, r)] for t, r in zip(pl_module.labels, counts, strict=True)]
                 logger.log_table(
                     "val/confusion_table", columns=["truth", *pl_module.labels], data=rows
                 )
             elif isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure("val/confusion", figure, trainer.current_epoch)
-
-
-def figure_array(figure: Any) -> np.ndarray:
-    """Return a figure's pixels, (height, width, 4) uint8."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
+                logger.experiment.add_image(
+                    "val/confusion", pixels, trainer.current_epoch, dataformats="HWC"
+                )

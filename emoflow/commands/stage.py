@@ -22,7 +22,8 @@ from emoflow.commands.machine import fast_precision, write_environment
 from emoflow.data.paths import atomic_path, atomic_write
 from emoflow.errors import CheckpointError, ConfigError, ProtocolError
 from emoflow.evaluation import evaluate, rater_ceiling, write_report
-from emoflow.evaluation.plots import confusion_figure, save_figure
+from emoflow.evaluation.drawing import save_figure
+from emoflow.evaluation.plots import confusion_figure
 from emoflow.tasks import (
     AtomicCheckpointIO,
     BatchSeed,
@@ -344,7 +345,9 @@ def _metrics(
 
 def _human_ceiling(task: Task, corpus: Any) -> dict[str, float] | None:
     """Return how well one rater agrees with the others on the test split."""
-    raters = (corpus.table[int(row)].raters for row in corpus.splits.test)
+    if not corpus.table.present("raters")[corpus.splits.test].any():
+        return None
+    raters = (u.raters for u in corpus.table.select(corpus.splits.test))
     known = [one for one in raters if one]
     return rater_ceiling(known, task.target, task.labels) if known else None
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emoflow.corpora.manifest import Manifest
     from emoflow.corpora.meld import MELD
     from emoflow.corpora.mixed import Corpora
+    from emoflow.corpora.multimodal_video import MultimodalVideo
     from emoflow.corpora.ravdess import RAVDESS
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "KEMDy19",
     "KEMDy20",
     "Manifest",
+    "MultimodalVideo",
 ]
 
 _MODULES = {
@@ -70,6 +72,7 @@ _MODULES = {
     "KOTE": "kote",
     "MELD": "meld",
     "Manifest": "manifest",
+    "MultimodalVideo": "multimodal_video",
     "RAVDESS": "ravdess",
 }
 

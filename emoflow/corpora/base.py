@@ -244,7 +244,8 @@ class Corpus(L.LightningDataModule):
         """Split the corpus and audit the splits, without refusing anything yet."""
         if self._splits is None:
             table = self.table
-            self._splits = make_splits(table, self.protocol, self.official_split())
+            official = self.official_split() if self.protocol.name == "official" else None
+            self._splits = make_splits(table, self.protocol, official)
             self._audit = audit(table, self._splits, speech_hash=self.heard.hash)
 
     def setup(self, stage: str | None = None) -> None:
@@ -285,7 +286,7 @@ class Corpus(L.LightningDataModule):
         needs = getattr(module, "needs", None) or self.needs
         if needs is not None:
             return needs
-        spoken = any(path is not None for path in self.table.column("speech_path"))
+        spoken = self.table.present("speech_path").any()
         return Needs(modalities=("speech",) if spoken else ())
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from emoflow.corpora.base import Corpus
+from emoflow.data.archives import unpack_first
 from emoflow.data.text_files import read_csv, records, walk
 from emoflow.errors import ConfigError, CorpusError
 from emoflow.frontends.transcripts import sentence_name
@@ -38,7 +39,7 @@ class ConversationVoice(Corpus):
     **Licence** AI-Hub's own: its terms must be accepted; the corpus may not be passed on.
 
     **How to get it** https://aihub.or.kr/aihubdata/data/view.do?dataSetSn=263 with an account.
-    Unpack the zip files and give the folder that holds the tables (``4차년도.csv``,
+    Unpack it with ``emoflow unpack`` and give the folder that holds the tables (``4차년도.csv``,
     ``5차년도.csv`` and ``5차년도_2차.csv``, or ``4차_14606.csv`` …), or the one above it, as
     ``root``. Wav files may lie anywhere below it: they are found by their names.
 
@@ -131,7 +132,7 @@ class ConversationVoice(Corpus):
             raise CorpusError(
                 f"{root}: not the conversation voice corpus: no 4차년도.csv … or 4차_14606.csv … "
                 "in it or below it",
-                "unpack the zip files and give the folder that holds the tables as data.root",
+                unpack_first(root, "give the folder that holds the tables as data.root"),
             )
         return tables, speech
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from emoflow.corpora.base import Corpus
+from emoflow.data.archives import unpack_first
 from emoflow.data.text_files import read_json, walk
 from emoflow.errors import ConfigError, CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
@@ -40,8 +41,9 @@ class EmergencySound(Corpus):
     **Licence** AI-Hub's own: its terms must be accepted; the corpus may not be passed on.
 
     **How to get it** https://aihub.or.kr/aihubdata/data/view.do?dataSetSn=170 with an account.
-    Unpack the zip files and give the folder that holds ``Training`` and ``Validation`` (or the
-    one above it) as ``root``: ``Training/[라벨]8.전기사고/8.전기사고_236859.json`` and
+    Unpack it with ``emoflow unpack`` and give the folder that holds ``Training`` and
+    ``Validation`` (or the one above it) as ``root``:
+    ``Training/[라벨]8.전기사고/8.전기사고_236859.json`` and
     ``Training/[원천]8.전기사고_1/8.전기사고_236859_label.wav`` …
 
     **Size** Not known here. One utterance per annotation, of which a file may have several; about
@@ -142,8 +144,9 @@ class EmergencySound(Corpus):
                 f"{root}: not the emergency sound corpus: no Training/[라벨]8.전기사고/"
                 "8.전기사고_236859.json … with its …_label.wav in it or below it "
                 f"({len(labels)} json and {len(speech)} wav files)",
-                "unpack the zip files and give the folder that holds Training and Validation as "
-                "data.root",
+                unpack_first(
+                    root, "give the folder that holds Training and Validation as data.root"
+                ),
             )
         return labels, speech
 

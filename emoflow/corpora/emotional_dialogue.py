@@ -17,6 +17,7 @@ from emoflow.corpora.dialogue_talks import (
     fine_name,
     read_talks,
 )
+from emoflow.data.archives import unpack_first
 from emoflow.data.text_files import walk
 from emoflow.errors import CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
@@ -26,7 +27,6 @@ from emoflow.types import Utterance
 __all__ = ["EmotionalDialogue", "find_label_files", "is_text_part", "wrong_root"]
 
 _FILE = re.compile(r"감성\s?대화\s?말뭉치.*(training|validation).*\.(json|xlsx)", re.IGNORECASE)
-_ARCHIVE = re.compile(r"\.(zip|tar)(\.part\d+)?$", re.IGNORECASE)
 _SPLITS = {"training": "train", "validation": "test"}
 
 
@@ -38,8 +38,8 @@ class EmotionalDialogue(Corpus):
 
     **Licence** AI-Hub's own terms of use; it asks for an account and an agreement.
 
-    **How to get it** Download it from the page above, unpack it anywhere, and give its folder
-    (or one above it) as ``root``. Read are ``감성대화말뭉치(최종데이터)_Training`` and
+    **How to get it** Download it from the page above, unpack it with ``emoflow unpack``, and give
+    its folder (or one above it) as ``root``. Read are ``감성대화말뭉치(최종데이터)_Training`` and
     ``…_Validation``, as ``.json`` or ``.xlsx``, in any folders below: ``Training`` and
     ``Validation`` in the release of 2021, ``018.감성대화/Training_221115_add`` and
     ``…/Validation_221115_add`` in that of 2022. Where both formats lie there, the JSON counts.
@@ -202,11 +202,8 @@ def is_text_part(file: str) -> bool:
 
 def wrong_root(root: Path, what: str, fix: str) -> CorpusError:
     """Return the error for a folder that is not the corpus's, or not unpacked."""
-    if not root.is_dir():
-        return CorpusError(f"{root}: no such folder", fix)
-    if packed := [path for path, file in walk(root) if _ARCHIVE.search(file)]:
-        fix = f"unpack {packed[0]} first (parts of an archive are joined in their numbers' order)"
-    return CorpusError(f"{root}: not {what} in it or below it", fix)
+    found = f"not {what} in it or below it" if root.is_dir() else "no such folder"
+    return CorpusError(f"{root}: {found}", unpack_first(root, fix))
 
 
 def _restored(name: str) -> str:

@@ -46,10 +46,11 @@ class EmotionalDialogueVoice(Corpus):
 
     **Licence** AI-Hub's own terms of use; it asks for an account and an agreement.
 
-    **How to get it** Download it from the page above, unpack it anywhere, and give the folder
-    that holds both sexes' recordings (``M_000001.wav`` …, ``F_000001.wav`` …) and their script
-    tables (``.csv`` or ``.xlsx``, one per sex), or one above it, as ``root``. How the folders
-    and tables are called does not matter; the workbooks of the text part are passed over.
+    **How to get it** Download it from the page above, unpack it with ``emoflow unpack``, and give
+    the folder that holds both sexes' recordings (``M_000001.wav`` …, ``F_000001.wav`` …) and
+    their script tables (``.csv`` or ``.xlsx``, one per sex), or one above it, as ``root``. How
+    the folders and tables are called does not matter; the workbooks of the text part are passed
+    over.
 
     **Size** 10,000 utterances: 5,000 by men and 5,000 by women.
 

@@ -105,7 +105,9 @@ class EmotionTTS(Corpus):
             text, lossy = decode_transcript(content)
             if lossy:
                 self.note("transcripts decoded with loss")
-            return " ".join(text.split())
+            if words := " ".join(text.split()):
+                return words
+            self.note("transcripts without words")
         self.note("utterances without a transcript")
         return None
 

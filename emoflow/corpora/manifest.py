@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from emoflow.corpora.base import Corpus
-from emoflow.data.text_files import read_text
+from emoflow.data.text_files import open_text, parse_json
 from emoflow.errors import CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
 from emoflow.types import SEXES, Rating, Speech, Utterance, parse_emotion
@@ -85,7 +85,8 @@ class Manifest(Corpus):
         folder = str(path.parent.resolve())
         self._aliases = {label.casefold(): label for label in _own_labels(path)}
         self._aliases |= self.label_map or {}
-        for number, row in _read(path):
+        self._named: dict[str, str] = {}
+        for number, row in _read(path, self.note):
             where = f"{path}, row {number}"
             name = _name(row, number)
             try:
@@ -99,7 +100,7 @@ class Manifest(Corpus):
         """Return the split per key where the table has a column ``split``, else ``None``."""
         path = find_manifest(self.root)
         splits = {}
-        for number, row in _read(path):
+        for number, row in _read(path, lambda kind: None):
             split = _text(row.get("split"))
             if split is not None:
                 corpus = _text(row.get("corpus")) or self.name
@@ -110,6 +111,8 @@ class Manifest(Corpus):
         path = next((p for p in (_text(row.get(n)) for n in _SPEECH) if p), None)
         speech = None
         if path is not None:
+            if "\0" in path:
+                raise CorpusError(f"{where}: {path!r} is no path", "write the path of a file")
             start = _number(row.get("start"), "start", where)
             end = _number(row.get("end"), "end", where)
             speech = Speech(os.path.join(folder, path), start or 0.0, end)
@@ -118,9 +121,9 @@ class Manifest(Corpus):
         if sentence is None and "sentence" not in row and text is not None:
             sentence = sentence_name(text, name)
         face = _text(row.get("face"))
-        signals = _group(row, "signals", "signal_")
+        signals = _group(row, "signals", "signal_", where)
         named = {n: _text(file) for n, file in signals.items()}
-        votes = _group(row, "votes", "votes_")
+        votes = _group(row, "votes", "votes_", where)
         counts = {self._label(n, where): _number(v, f"votes {n}", where) for n, v in votes.items()}
         emotion, sex = _text(row.get("emotion")), _text(row.get("sex"))
         if sex is not None and sex.casefold() not in SEXES:
@@ -148,7 +151,9 @@ class Manifest(Corpus):
         )
 
     def _label(self, label: str, where: str) -> str:
-        return parse_emotion(label, where=where, aliases=self._aliases)
+        if label not in self._named:
+            self._named[label] = parse_emotion(label, where=where, aliases=self._aliases)
+        return self._named[label]
 
     def _raters(self, raters: Any, where: str) -> tuple[Rating, ...] | None:
         if raters is None:
@@ -196,15 +201,19 @@ def find_manifest(root: str | Path) -> Path:
     return root
 
 
-def _read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number, row); names of columns are stripped and case-folded if they are ours."""
+def _read(path: Path, note: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (row number, row); names of columns are stripped and case-folded if they are ours.
+
+    ``note`` is called with every oddity.
+    """
     ending = path.suffix.casefold()
     if ending == ".parquet":
         rows = _parquet_rows(path)
-    elif ending == ".jsonl":
-        rows = _json_rows(path)
     else:
-        rows = _csv_rows(path, "\t" if ending == ".tsv" else ",")
+        if not _ends_with_a_line(path):
+            note("tables whose last line has no end, as when the rest is missing")
+        comma = "\t" if ending == ".tsv" else ","
+        rows = _json_rows(path) if ending == ".jsonl" else _csv_rows(path, comma, note)
     known: dict[str, str] = {}
     for number, row in rows:
         yield number, {known.get(c) or known.setdefault(c, _column(c)): v for c, v in row.items()}
@@ -230,37 +239,55 @@ def _check(path: Path, header: Iterable[str]) -> None:
         )
 
 
-def _csv_rows(path: Path, comma: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    table = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=comma)
+def _ends_with_a_line(path: Path) -> bool:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        return file.read() in (b"", b"\n", b"\r")
+
+
+def _csv_rows(
+    path: Path, comma: str, note: Callable[[str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        header = next(table, None) or []
-        _check(path, header)
-        for number, row in enumerate(table, start=2):
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) > len(header):
-                raise CorpusError(
-                    f"{path}, row {number}: {len(row)} cells below {len(header)} columns",
-                    'put text that holds a comma between double quotes: "so, what"',
-                )
-            yield number, {n: c if c.strip() else None for n, c in zip(header, row, strict=False)}
+        with open_text(path) as file:
+            table = csv.reader(file, delimiter=comma)
+            header = next(table, None) or []
+            _check(path, header)
+            for number, row in enumerate(table, start=2):
+                cells = [cell if cell.strip() else None for cell in row]
+                if not any(cells):
+                    continue
+                if len(row) > len(header):
+                    raise CorpusError(
+                        f"{path}, row {number}: {len(row)} cells below {len(header)} columns",
+                        'put text that holds a comma between double quotes: "so, what"',
+                    )
+                if len(row) < len(header):
+                    note("rows with fewer cells than columns (the last ones count as empty)")
+                if any("\n" in cell or "\r" in cell for cell in row):
+                    note("rows with a cell of several lines, as after a missing quotation mark")
+                yield number, dict(zip(header, cells, strict=False))
     except csv.Error as error:
         raise CorpusError(f"{path}: not a CSV file ({error})", "save it again as CSV") from error
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CorpusError(
-                f"{path}, row {number}: not JSON ({error})", "write one object per line"
-            ) from error
-        if not isinstance(row, dict):
-            raise CorpusError(f"{path}, row {number}: not an object", "write one object per line")
-        yield number, row
+    with open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+            except ValueError as error:
+                raise CorpusError(
+                    f"{path}, row {number}: not JSON ({error})", "write one object per line"
+                ) from error
+            if not isinstance(row, dict):
+                raise CorpusError(
+                    f"{path}, row {number}: not an object", "write one object per line"
+                )
+            yield number, row
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -268,15 +295,18 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
+        with parquet.ParquetFile(path, memory_map=True) as file:
+            _check(path, file.schema_arrow.names)
+            number = 0
+            for batch in file.iter_batches(4096):
+                batch.validate(full=True)
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+            if number != file.metadata.num_rows:
+                raise ValueError(f"{number} of its {file.metadata.num_rows} rows are there")
+    except (pyarrow.ArrowException, OSError, LookupError, OverflowError, ValueError) as error:
         raise CorpusError(f"{path}: not a Parquet file ({error})", "save it again") from error
-    _check(path, table.column_names)
-    number = 0
-    for batch in table.to_batches(max_chunksize=4096):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
 
 
 def _name(row: Mapping[str, Any], number: int) -> str:
@@ -303,25 +333,37 @@ def _number(cell: Any, what: str, where: str) -> float | None:
         return None
     try:
         number = float(cell)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise CorpusError(
             f"{where}: {what} is {cell!r}, not a number", "write a number, or leave the cell empty"
         ) from None
     return None if math.isnan(number) else number
 
 
-def _group(row: Mapping[str, Any], whole: str, start: str) -> dict[str, Any]:
+def _group(row: Mapping[str, Any], whole: str, start: str, where: str) -> dict[str, Any]:
     """Return what a row holds in an object, such as votes, and in columns, such as votes_sad."""
     given = row.get(whole)
-    pairs: Iterable[tuple[str, Any]] = given.items() if isinstance(given, Mapping) else given or ()
-    columns = ((n[len(start) :], v) for n, v in row.items() if n.startswith(start))
-    return {**dict(pairs), **dict(columns)}
+    columns = {n[len(start) :]: v for n, v in row.items() if n.startswith(start)}
+    if given is None:
+        return columns
+    try:
+        return {str(name): value for name, value in dict(given).items()} | columns
+    except (TypeError, ValueError):
+        raise CorpusError(
+            f"{where}: {whole} is {given!r}, not an object",
+            f"write columns {start}NAME, or an object in JSONL or Parquet",
+        ) from None
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool, list, dict)) else str(value)
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
+@lru_cache(4096)
 def is_own(column: str) -> bool:
     """Say whether a column means something to a manifest, so that ``extra`` cannot have it."""
     return _column(column) in _OWN or column.startswith(("votes_", "signal_"))
@@ -344,11 +386,12 @@ def _own_labels(path: Path) -> list[str]:
     """Return the emotions that a Parquet manifest takes as they stand."""
     if path.suffix.casefold() != ".parquet":
         return []
+    import pyarrow
     from pyarrow import parquet
 
     try:
         metadata = parquet.read_schema(path).metadata or {}
         found = json.loads(metadata.get(LABELS_KEY.encode(), b"[]"))
-    except (OSError, ValueError):
+    except (pyarrow.ArrowException, OSError, ValueError):
         return []  # reading the rows will say what is wrong with the file
     return [str(label) for label in found] if isinstance(found, list) else []

@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from emoflow.corpora.base import Corpus
+from emoflow.data.audio import inspect_audio
 from emoflow.data.index import list_files
+from emoflow.data.progress import in_threads
 from emoflow.data.text_files import read_csv, records, walk
-from emoflow.errors import CorpusError, LabelError
+from emoflow.data.video import is_video
+from emoflow.errors import AudioError, CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
 from emoflow.types import Speech, Utterance, parse_emotion
 
 __all__ = ["MELD"]
 
 _TABLE = re.compile(r"(train|dev|test)_sent_emo\.csv", re.IGNORECASE)
-_CLIP = re.compile(r"dia(\d{1,6})_utt(\d{1,6})\.(wav|flac|ogg|mp3|aiff?)", re.IGNORECASE)
+_CLIP = re.compile(
+    r"dia(\d{1,6})_utt(\d{1,6})\.(wav|flac|ogg|mp3|aiff?|mp4|mkv|avi|mov|webm|m4v)", re.IGNORECASE
+)
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 _ENCODINGS = ("utf-8-sig", "cp1252")
@@ -63,10 +68,12 @@ class MELD(Corpus):
 
     **How to get it** https://github.com/declare-lab/MELD: ``train_sent_emo.csv``,
     ``dev_sent_emo.csv`` and ``test_sent_emo.csv``, below the folder that is given as ``root``.
-    Speech lies in the video clips of ``MELD.Raw.tar.gz``, which are not read: extract it as
-    ``dia0_utt0.wav`` (or flac) into folders below ``root``, or beside it, whose names contain
-    train, dev or test, such as ``train_splits``, ``dev_splits_complete`` and
-    ``output_repeated_splits_test``; an utterance without it is text only.
+    Speech lies in the video clips of ``MELD.Raw.tar.gz``, ``dia0_utt0.mp4`` …, in folders below
+    ``root``, or beside it, whose names contain train, dev or test, such as ``train_splits``,
+    ``dev_splits_complete`` and ``output_repeated_splits_test``. Clips are read by PyAV: ``pip
+    install "emoflow[video]"``; or extract their sound as ``dia0_utt0.wav`` (or flac) into such
+    folders, which is read faster and goes before the clip. An utterance without either, and one
+    whose clip cannot be read, is text only.
 
     **Size** 13,708 utterances of 1,432 dialogues: 9,989 train, 1,109 dev (``validation``), 2,610
     test. The clip of train's ``dia125_utt3`` is broken, that of dev's ``dia110_utt7`` is absent.
@@ -145,15 +152,25 @@ class MELD(Corpus):
                 clips.append((next((s for p in parts if (s := _split_in(p))), None), path))
         if absent := len(_SPLITS.keys() - tables) if tables else 0:
             self.note("splits whose table is absent", absent)
+        return tables, self._pick([*clips, *_beside(root)])
+
+    def _pick(self, files: Iterable[tuple[str | None, str]]) -> dict[_Clip, str]:
+        """Return the file to read per clip: extracted speech, else a video that can be read."""
         speech: dict[_Clip, str] = {}
-        for split, path in [*clips, *_beside(root)]:
+        for split, path in sorted(files, key=lambda file: is_video(file[1])):
             if split is None:
                 self.note("audio files that lie in no split's folder")
             elif os.stat(path).st_size <= (_HEADER_BYTES if path[-4:].casefold() == ".wav" else 0):
                 self.note("files of extracted speech without any sound")
-            elif speech.setdefault(_clip(split, os.path.basename(path)), path) != path:
-                self.note("audio files that repeat an utterance (the first one counts)")
-        return tables, speech
+            else:
+                first = speech.setdefault(_clip(split, os.path.basename(path)), path)
+                if first != path and is_video(first) == is_video(path):
+                    self.note("audio files that repeat an utterance (the first one counts)")
+        videos = [clip for clip, path in speech.items() if is_video(path)]
+        readable = dict(in_threads(lambda clip: _readable(speech[clip]), videos))
+        if broken := sum(not fine for fine in readable.values()):
+            self.note("clips that cannot be read", broken)
+        return {clip: path for clip, path in speech.items() if readable.get(clip, True)}
 
     def _read_table(
         self, split: str, path: str, speech: Mapping[_Clip, str], seen: set[_Clip]
@@ -233,6 +250,14 @@ def _split_in(folder: str) -> str | None:
     """Return the one split whose name a folder's name contains."""
     found = [split for split in _SPLITS if split in folder.casefold()]
     return found[0] if len(found) == 1 else None
+
+
+def _readable(video: str) -> bool:
+    try:
+        inspect_audio(video)
+    except AudioError:
+        return False
+    return True
 
 
 def _clip(split: str, file: str) -> _Clip:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,10 @@ from torch.utils.data import Dataset, Sampler
 from emoflow.corpora.targets import Targets
 from emoflow.data.batching import LengthBatchSampler
 from emoflow.data.collate import Collator, Loaded
-from emoflow.data.progress import progress
 from emoflow.data.speech import SpeechReader
 from emoflow.data.store import FeatureStore
 from emoflow.data.table import UtteranceTable
-from emoflow.types import SAMPLE_RATE, Batch, Modality, Needs, Tokenizer
+from emoflow.types import SAMPLE_RATE, Batch, Modality, Needs
 
 __all__ = ["BatchPlan", "BatchReader", "Contents", "Tokens"]
 
@@ -35,16 +34,6 @@ class Tokens:
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
     """(text + 1,) where each text starts in ``ids``."""
-
-    @classmethod
-    def encode(cls, texts: Iterable[str | None], tokenizer: Tokenizer, max_tokens: int) -> Tokens:
-        """Tokenize; a text that is ``None`` has no ids."""
-        found = [
-            np.asarray([] if t is None else tokenizer.encode(t, max_tokens), dtype=np.int32)
-            for t in progress(texts, "Tokenizing", unit="text")
-        ]
-        starts = np.cumsum([0, *map(len, found)], dtype=np.int64)
-        return cls(np.concatenate([np.empty(0, np.int32), *found]), starts)
 
     def __getitem__(self, text: int) -> NDArray[np.int32]:
         return self.ids[self.starts[text] : self.starts[text + 1]]

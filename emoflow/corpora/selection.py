@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emoflow.corpora.reading import Contents, Tokens
+from emoflow.corpora.reading import Contents
 from emoflow.corpora.targets import Ties, emotions, read_targets, usable_rows
+from emoflow.corpora.tokenizing import encode_texts, read_tokens
 from emoflow.data.table import UtteranceTable
 from emoflow.errors import ConfigError, LabelError, ProtocolError
 from emoflow.frontends.augment_text import TextAugmentation
@@ -75,14 +76,14 @@ class TextCopies:
         return np.sort(np.concatenate([np.empty(0, np.int64), *chosen]).astype(np.int64))
 
     def texts(self, rows: _Rows, texts: NDArray[Any]) -> list[str | None]:
-        """Return a changed text per row of :meth:`rows`; ``texts`` is (utterance,)."""
+        """Return a changed text per row of :meth:`rows`; ``texts`` is (row,)."""
         result: list[str | None] = []
         number, last = 0, -1
-        for row in rows.tolist():
+        for row, text in zip(rows.tolist(), texts, strict=True):
             number, last = (number + 1, row) if row == last else (0, row)
             generator = np.random.default_rng((self.seed, row, number))
             assert self.how is not None
-            result.append(self.how.augment(texts[row], generator))
+            result.append(self.how.augment(text, generator))
         return result
 
 
@@ -189,11 +190,10 @@ def select(
         soft = np.flatnonzero([e is None for e in named])
         for row in soft[targets.learned[soft] >= 0]:
             named[row] = needs.labels[targets.learned[row]]
-    known = {name for name in named if name is not None}
+    known = set(named) - {None}
     copies = copies.check(label_map, known)
 
-    texts = table.column("text")
-    written = np.array([t is not None for t in texts], dtype=bool)
+    written = table.present("text")
     origin, tokens, train = np.arange(len(table)), None, rows["train"]
     if "text" in needs.modalities:
         if needs.tokenizer is None:
@@ -201,11 +201,11 @@ def select(
                 "the task reads text but its needs name no tokenizer",
                 "Give Needs a tokenizer, such as emoflow.frontends.JamoTokenizer().",
             )
-        tokens = Tokens.encode(texts, needs.tokenizer, needs.max_tokens)
+        tokens = read_tokens(table, needs.tokenizer, needs.max_tokens)
         copied = copies.rows(named, train[written[train]])
         if len(copied):
-            changed = copies.texts(copied, texts)
-            tokens += Tokens.encode(changed, needs.tokenizer, needs.max_tokens)
+            changed = copies.texts(copied, table.column("text", copied))
+            tokens += encode_texts(changed, needs.tokenizer, needs.max_tokens)
             train = np.concatenate([train, len(table) + np.arange(len(copied))])
             origin = np.concatenate([origin, copied])
     seconds = table.column("seconds")
@@ -217,7 +217,7 @@ def select(
         targets=targets,
         tokens=tokens,
         seconds=seconds,
-        spoken=np.array([p is not None for p in table.column("speech_path")], dtype=bool),
+        spoken=table.present("speech_path"),
         written=written,
         max_seconds=needs.max_seconds,
     )

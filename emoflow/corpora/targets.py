@@ -43,9 +43,8 @@ def emotions(table: UtteranceTable, ties: Ties) -> NDArray[Any]:
     """Return the emotion that counts, (utterance,): ``None`` for ties unless the first does."""
     found = table.column("emotion")
     if ties == "first":
-        for row in np.flatnonzero(np.array([e is None for e in found], dtype=bool)):
-            extra = table[int(row)].extra
-            found[row] = extra.get("first")
+        none = np.flatnonzero(~table.present("emotion"))
+        found[none] = [(extra or {}).get("first") for extra in table.column("extra", none)]
     return found
 
 
@@ -86,17 +85,15 @@ def read_targets(table: UtteranceTable, needs: Needs, ties: Ties) -> Targets:
         if ties == "soft":
             tied = np.array([e is None for e in named], dtype=bool) & (total > 0)
             learned[tied] = counted[tied].argmax(axis=1)
-        certain = np.eye(len(needs.labels))[learned.clip(0)]
-        shares = np.where(
-            total[:, None] > 0, counted / np.where(total > 0, total, 1)[:, None], certain
-        )
-        votes = shares.astype(np.float32)
+        votes = np.eye(len(needs.labels), dtype=np.float32)[learned.clip(0)]
+        asked = total > 0
+        votes[asked] = counted[asked] / total[asked, None]
         usable &= learned >= 0
     if needs.target in ("arousal", "valence"):
         usable &= np.isfinite(arousal if needs.target == "arousal" else valence)
     present = np.full(len(table), not needs.modalities)
     for modality in needs.modalities:
-        present |= np.array([v is not None for v in table.column(_PRESENT[modality])], dtype=bool)
+        present |= table.present(_PRESENT[modality])
     return Targets(
         usable=usable & present,
         learned=learned,

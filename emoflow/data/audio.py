@@ -1,4 +1,4 @@
-"""Speech from files: whatever libsndfile reads, as float32 mono at 16 kHz."""
+"""Speech from files: whatever libsndfile or, for video, PyAV reads, as float32 mono at 16 kHz."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from emoflow.data.bad_files import empty_file, unreadable_file
+from emoflow.data.video import is_video, open_video
+from emoflow.data.video_tracks import Video
 from emoflow.errors import AudioError
 from emoflow.types import SAMPLE_RATE, Speech
 
@@ -30,7 +33,6 @@ __all__ = [
 LOWEST_RATE = 8_000
 """Lowest sampling rate in Hz that is read: below it the speech band is missing."""
 
-_LFS = b"version https://git-lfs"
 _SLACK_SECONDS = 0.1  # annotations are rounded: so much may an end lie behind the file's
 
 
@@ -49,13 +51,18 @@ class AudioInfo:
 
 
 def inspect_audio(path: str | Path) -> AudioInfo:
-    """Read the header of an audio file.
+    """Read the header of an audio file, or that of a video's audio track.
 
     Raises
     ------
     AudioError
         If the file is missing, unreadable or empty, or sampled below 8 kHz.
+    ConfigError
+        If it is a video and PyAV is not installed.
     """
+    if is_video(path):
+        with open_video(path) as video:
+            return _track(video)
     with _open(path) as file:
         return AudioInfo(
             seconds=file.frames / file.samplerate,
@@ -82,13 +89,16 @@ def decode_speech(speech: Speech) -> tuple[NDArray[np.float32], int]:
     AudioError
         If the file is missing, unreadable, empty, cut short, or sampled below 8 kHz, or the
         utterance's span holds no sample.
+    ConfigError
+        If it is a video and PyAV is not installed.
     """
+    if is_video(speech.path):
+        with open_video(speech.path) as video:
+            track = _track(video)
+            return video.samples(*_span(speech, track.frames, track.rate)), track.rate
     with _open(speech.path) as file:
         total, rate = file.frames, file.samplerate
-        first = round(speech.start * rate)
-        last = total if speech.end is None else min(round(speech.end * rate), total)
-        if not 0 <= first < last:
-            raise span_error(speech, total / rate)
+        first, last = _span(speech, total, rate)
         try:
             if first:
                 file.seek(first)
@@ -177,51 +187,51 @@ def _open(path: str | Path) -> Any:
         file = soundfile.SoundFile(str(path))
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         raise _unreadable(path, error) from error
-    problem = None
-    if file.frames <= 0:
-        problem = _empty(path)
-    elif file.samplerate < LOWEST_RATE:
-        problem = AudioError(
-            f"{path}: sampled at {file.samplerate} Hz, below {LOWEST_RATE} Hz",
-            "Speech needs at least 8 kHz: use the original recording, or skip it with "
-            "data.on_bad_utterance: skip.",
-        )
+    problem = _problem(path, file.frames, file.samplerate)
     if problem is not None:
         file.close()
         raise problem
     return file
 
 
-def _empty(path: str | Path) -> AudioError:
+def _track(video: Video) -> AudioInfo:
+    """Return what the header of a video says of its audio track."""
+    sound = video.sound
+    if sound is None:
+        raise AudioError(
+            f"{video.path}: a video without an audio track",
+            "Use its text only, or skip it with data.on_bad_utterance: skip.",
+        )
+    if problem := _problem(video.path, sound.frames, sound.rate):
+        raise problem
+    seconds = sound.frames / sound.rate
+    return AudioInfo(seconds, sound.rate, sound.channels, sound.frames, native=False)
+
+
+def _span(speech: Speech, total: int, rate: int) -> tuple[int, int]:
+    """Return the first sample of an utterance and the one behind its last."""
+    first = round(speech.start * rate)
+    last = total if speech.end is None else min(round(speech.end * rate), total)
+    if not 0 <= first < last:
+        raise span_error(speech, total / rate)
+    return first, last
+
+
+def _problem(path: str | Path, frames: int, rate: int) -> AudioError | None:
+    if frames <= 0:
+        return empty_file(path)
+    if rate >= LOWEST_RATE:
+        return None
     return AudioError(
-        f"{path}: holds no samples",
-        "Copy the file again, or skip it with data.on_bad_utterance: skip.",
+        f"{path}: sampled at {rate} Hz, below {LOWEST_RATE} Hz",
+        "Speech needs at least 8 kHz: use the original recording, or skip it with "
+        "data.on_bad_utterance: skip.",
     )
 
 
 def _unreadable(path: str | Path, error: Exception) -> AudioError:
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except FileNotFoundError:
-        return AudioError(
-            f"{path}: no such file",
-            "Complete the corpus, or skip the utterance with data.on_bad_utterance: skip.",
-        )
-    except OSError as reason:
-        return AudioError(
-            f"{path}: cannot be opened ({reason.strerror})",
-            "Make it a file that you may read, or skip it with data.on_bad_utterance: skip.",
-        )
-    if not head:
-        return _empty(path)
-    if head.startswith(_LFS):
-        return AudioError(
-            f"{path}: is a git-lfs pointer, not audio",
-            "Fetch the audio with `git lfs pull` in the corpus's repository.",
-        )
-    return AudioError(
-        f"{path}: not audio that libsndfile reads ({error})",
+    return unreadable_file(
+        path,
+        f"not audio that libsndfile reads ({error})",
         "Convert it to WAV or FLAC, or skip it with data.on_bad_utterance: skip.",
     )

@@ -22,6 +22,7 @@ __all__ = ["Audit", "Finding", "Stamp", "audit", "refuse_overlap"]
 Stamp = Literal["speaker-independent", "speaker-dependent", "speakers unknown"]
 
 _EXAMPLES = 3
+_MOST_COMBINATIONS = 1 << 62  # that a number tells apart
 _WAYS_OUT: dict[Overlap, str] = {
     "speakers": "use data.protocol.name: speakers",
     "sessions": "use data.protocol.name: sessions",
@@ -153,13 +154,13 @@ def audit(
         or where it is silent, because all silence is alike.
     """
     keys = table.column("key")
-    columns: dict[Overlap, tuple[_Codes, NDArray[Any] | None]] = {}
+    columns: dict[Overlap, tuple[_Codes, pa.StringArray | None]] = {}
     for kind, column in (
         ("speakers", "speaker"),
         ("sessions", "session"),
         ("sentences", "sentence"),
     ):
-        columns[kind] = _encode(table.column(column))  # type: ignore[index]
+        columns[kind] = table.codes(column)  # type: ignore[index]
     sounds = _sounds(table, speech_hash)
     columns["audio"] = sounds, None
     columns["rows"] = _same_rows(table, columns["speakers"][0], sounds), None
@@ -176,11 +177,12 @@ def audit(
             if shared.any():
                 findings.append(_finding(kind, pair, shared, codes, names, splits, keys))
     notes = list(splits.notes)
-    unheard = sum(not h for h in speech_hash) if speech_hash is not None else 0
     if "audio" in units and speech_hash is None:
         notes.append("audio: compared by file and span only, not by samples")
-    elif "audio" in units and (silent := unheard - int(np.count_nonzero(sounds < 0))) > 0:
-        notes.append(f"audio: {silent} silent utterances compared by file and span only")
+    elif "audio" in units and speech_hash is not None:
+        silent = sum(not h for h in speech_hash) - int(np.count_nonzero(sounds < 0))
+        if silent > 0:
+            notes.append(f"audio: {silent} silent utterances compared by file and span only")
     left_out = len(splits.left_out)
     return Audit(
         protocol=splits.name,
@@ -255,7 +257,7 @@ def _finding(
     pair: tuple[SplitName, SplitName],
     shared: NDArray[np.bool_],
     codes: _Codes,
-    names: NDArray[Any] | None,
+    names: pa.StringArray | None,
     splits: Splits,
     keys: NDArray[Any],
 ) -> Finding:
@@ -263,7 +265,7 @@ def _finding(
     met = [r[(codes[r] >= 0) & shared[codes[r]]] for r in rows]
     few = np.flatnonzero(shared)[:_EXAMPLES]
     if names is not None:
-        examples = [str(names[c]) for c in few]
+        examples = [names[c].as_py() for c in few]
     else:
         examples = [" = ".join(keys[m[np.argmax(codes[m] == c)]] for m in met) for c in few]
     return Finding(
@@ -283,43 +285,42 @@ def _distinct(some: _Codes, all_codes: _Codes) -> NDArray[np.bool_]:
     return present
 
 
-def _encode(values: NDArray[Any]) -> tuple[_Codes, NDArray[Any]]:
-    """Return a number per distinct value, -1 for none, and the values in order."""
-    encoded = pa.array(values, pa.string()).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    names = np.array(encoded.dictionary.to_pylist(), dtype=object)
-    if "" in names:
-        codes[codes == int(np.flatnonzero(names == "")[0])] = -1
-    return codes, names
-
-
 def _combine(*columns: _Codes) -> _Codes:
-    """Return a number per distinct combination; -1 counts as a value of its own."""
-    result = np.zeros(len(columns[0]), np.int64)
+    """Return a number per distinct combination of codes; -1 counts as a value of its own."""
+    result, size = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:
-        _, numbers = np.unique(column, return_inverse=True)
-        result = result * (int(numbers.max(initial=0)) + 1) + numbers
-        _, result = np.unique(result, return_inverse=True)
-    return result.astype(np.int64)
+        values = int(column.max(initial=-1)) + 2
+        if size * values >= _MOST_COMBINATIONS:
+            known, result = np.unique(result, return_inverse=True)
+            size = len(known)
+        result = result * values + column + 1
+        size *= values
+    return np.unique(result, return_inverse=True)[1].astype(np.int64)
 
 
 def _sounds(table: UtteranceTable, speech_hash: Sequence[str | None] | None) -> _Codes:
     """Return a number per distinct speech, -1 for none."""
-    paths, _ = _encode(table.column("speech_path"))
-    bounds = [table.column(name) for name in ("speech_start", "speech_end")]
-    times = [np.round(np.nan_to_num(b, nan=-1.0) * 1e6).astype(np.int64) for b in bounds]
-    sounds = np.where(paths < 0, -1, _combine(paths, *times))
+    sounds, _ = table.codes("speech_path")
+    spoken = sounds >= 0
+    if spoken.any():
+        bounds = [table.column(name) for name in ("speech_start", "speech_end")]
+        times = [np.round(np.nan_to_num(b, nan=-1.0) * 1e6).astype(np.int64) for b in bounds]
+        dense = [np.unique(t, return_inverse=True)[1] for t in times]
+        sounds = np.where(spoken, _combine(sounds, *dense), -1)
     if speech_hash is None:
         return sounds
     if len(speech_hash) != len(table):
         raise ValueError(f"{len(speech_hash)} hashes for {len(table)} utterances")
-    heard, _ = _encode(np.array([h or None for h in speech_hash], dtype=object))
+    if not any(speech_hash):
+        return sounds
+    names = pa.array((h or None for h in speech_hash), pa.string(), size=len(speech_hash))
+    heard = names.dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64)
     return np.where(heard >= 0, heard + int(sounds.max(initial=0)) + 1, sounds)
 
 
 def _same_rows(table: UtteranceTable, speakers: _Codes, sounds: _Codes) -> _Codes:
     """Return a number per distinct row, -1 where there is neither speech nor text."""
-    texts, _ = _encode(table.column("text"))
-    emotions, _ = _encode(table.column("emotion"))
+    texts, _ = table.codes("text")
+    emotions, _ = table.codes("emotion")
     rows = _combine(speakers, texts, emotions, sounds)
     return np.where((texts < 0) & (sounds < 0), -1, rows)

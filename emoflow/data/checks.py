@@ -18,15 +18,20 @@ from emoflow.data.paths import atomic_path, cache_folder
 from emoflow.data.progress import in_threads, progress
 from emoflow.data.recording import Recording, describe_recording
 from emoflow.data.table import UtteranceTable
-from emoflow.errors import EmoflowError
+from emoflow.errors import CorpusError, EmoflowError
 from emoflow.types import Speech
 
 __all__ = ["SpeechFacts", "speech_facts"]
 
 _CUES = Recording._fields
-_FACT = np.dtype([("key", "S16"), ("hash", "S16"), ("peak", "<f4"), *((n, "<f4") for n in _CUES)])
-_VERSION = 2
+_KEY = np.dtype(
+    [("path", "S16"), ("size", "<i8"), ("mtime_ns", "<i8"), ("start", "<f8"), ("end", "<f8")]
+)
+_BYTES = np.dtype(("S", _KEY.itemsize))  # a key as a whole, to be sorted and compared
+_FACT = np.dtype([("key", _BYTES), ("hash", "V16"), ("peak", "<f4"), *((n, "<f4") for n in _CUES)])
+_VERSION = 3
 _SAVE_EVERY_SECONDS = 30.0
+_SAVE_EVERY = 65_536  # facts
 
 _Fact = tuple[bytes, float, tuple[float, ...]]
 """Hash, peak, and the values of a :class:`Recording`."""
@@ -73,45 +78,52 @@ def speech_facts(
         If the cache cannot be written.
     """
     numbers = np.arange(len(table)) if rows is None else np.asarray(rows, dtype=np.int64)
-    names = ("path", "start", "end", "size", "mtime_ns")
-    columns = [table.column(f"speech_{name}", numbers) for name in names]
-    spans = [span if span[0] is not None else None for span in zip(*columns, strict=True)]
-    keys = [None if s is None else _key(s) for s in spans]
-    cache = _Cache(table, [s[0] for s in spans if s is not None])
-    wanted = [i for i, key in enumerate(keys) if key is not None and key not in cache.facts]
+    file_of, files = table.codes("speech_path")
+    paths: list[str] = files.to_pylist()
+    spoken = np.flatnonzero(file_of[numbers] >= 0)
+    file_of, start, end = (
+        values[numbers[spoken]]
+        for values in (file_of, table.column("speech_start"), table.column("speech_end"))
+    )
+    keys = _keys(table, numbers[spoken], file_of, paths)
+    cache = _Cache(paths)
+    wanted = np.flatnonzero(cache.find(keys) < 0).tolist()
     problems: dict[int, EmoflowError] = {}
     threads = min(8, os.cpu_count() or 1)
-    results = in_threads(lambda i: _listen(spans[i]), wanted, threads=threads, ahead=threads * 4)
+
+    def hear(i: int) -> _Fact | EmoflowError:
+        return _listen(paths[file_of[i]], float(start[i]), float(end[i]))
+
+    results = in_threads(hear, wanted, threads=threads, ahead=threads * 4)
     for i, fact in progress(results, what, total=len(wanted)):
         if isinstance(fact, EmoflowError):
-            problems[int(numbers[i])] = fact
+            problems[int(numbers[spoken[i]])] = fact
         else:
             cache.add(keys[i], fact)
     cache.save()
 
-    hashes: list[str | None] = []
+    place = cache.find(keys)
+    known, facts = spoken[place >= 0], cache.facts[place[place >= 0]]
+    broken = ~np.isfinite(facts["peak"])
+    for i, path in zip(known[broken], file_of[place >= 0][broken], strict=True):
+        problems[int(numbers[i])] = non_finite_error(paths[path])
+    hashes: list[str | None] = [None] * len(numbers)
+    heard = ~broken & (facts["peak"] > 0)
+    for i, name in zip(known[heard].tolist(), facts["hash"][heard].tolist(), strict=True):
+        hashes[i] = name.hex()
     peak = np.full(len(numbers), np.nan, np.float32)
-    recording = np.full((len(_CUES), len(numbers)), np.nan)
-    for i, key in enumerate(keys):
-        known = None if key is None else cache.facts.get(key)
-        hashes.append(known[0].hex() if known is not None and known[1] > 0 else None)
-        if known is not None:
-            peak[i], recording[:, i] = known[1], known[2]
-            if not np.isfinite(known[1]):
-                problems[int(numbers[i])] = non_finite_error(spans[i][0])  # type: ignore[index]
-                hashes[i] = None
-    peak[~np.isfinite(peak)] = np.nan
-    cues = dict(zip(_CUES, recording, strict=True))
+    peak[known] = np.where(broken, np.nan, facts["peak"])
+    cues = {name: np.full(len(numbers), np.nan) for name in _CUES}
+    for name, values in cues.items():
+        values[known] = facts[name]
     return SpeechFacts(tuple(hashes), peak, dict(sorted(problems.items())), cues)
 
 
-def _listen(span: tuple[Any, ...] | None) -> _Fact | EmoflowError:
+def _listen(path: str, start: float, end: float) -> _Fact | EmoflowError:
     """Return the facts of one utterance's speech; its peak is infinite for non-finite samples."""
-    assert span is not None
-    path, start, end, *_ = span
     try:
         samples, rate = decode_speech(Speech(path, start, None if np.isnan(end) else end))
-    except EmoflowError as error:
+    except CorpusError as error:
         return error
     peak = float(max(samples.max(), -samples.min()))  # NaN as soon as one sample is NaN
     name = bytes.fromhex(hash_samples(samples, rate))
@@ -120,51 +132,63 @@ def _listen(span: tuple[Any, ...] | None) -> _Fact | EmoflowError:
     return name, peak, describe_recording(samples, rate)
 
 
-def _key(span: tuple[Any, ...]) -> bytes:
-    text = "\0".join(map(str, span))
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+def _keys(
+    table: UtteranceTable, rows: NDArray[np.int64], file_of: NDArray[np.int64], paths: list[str]
+) -> NDArray[np.bytes_]:
+    """Return what facts are kept by: the file, its size and time of change, and the span."""
+    keys = np.zeros(len(rows), _KEY)
+    keys["path"] = np.array([_name(path) for path in paths], "S16")[file_of] if paths else b""
+    for name in _KEY.names[1:]:  # type: ignore[index]
+        keys[name] = table.column(f"speech_{name}")[rows]
+    return keys.view(_BYTES)
+
+
+def _name(path: str) -> bytes:
+    return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 class _Cache:
     """Facts of one corpus folder in one file; whoever writes last loses nothing but time."""
 
-    def __init__(self, table: UtteranceTable, paths: Sequence[str]) -> None:
-        folder = os.path.commonpath({os.path.dirname(os.path.abspath(p)) for p in paths} or {"/"})
+    def __init__(self, paths: Sequence[str]) -> None:
+        folders = {os.path.abspath(folder) for folder in set(map(os.path.dirname, paths))}
+        folder = os.path.commonpath(folders or {"/"})
         name = hashlib.blake2b(f"{_VERSION} {folder}".encode(), digest_size=10).hexdigest()
         self._path = cache_folder() / "speech" / f"{name}.npy"
         self._saved = time.monotonic()
-        self._new = 0
-        self.facts = _read(self._path)
+        self._new: list[tuple[Any, ...]] = []
+        self.facts = _read(self._path) if paths else np.empty(0, _FACT)
+        """Sorted by key, every key once."""
 
-    def add(self, key: bytes | None, fact: _Fact) -> None:
-        assert key is not None
-        self.facts[key] = fact
-        self._new += 1
-        if time.monotonic() - self._saved > _SAVE_EVERY_SECONDS:
+    def find(self, keys: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """Return the place of each key in :attr:`facts`, -1 where it is not there."""
+        if not len(self.facts):
+            return np.full(len(keys), -1)
+        place = np.searchsorted(self.facts["key"], keys).clip(max=len(self.facts) - 1)
+        return np.where(self.facts["key"][place] == keys, place, -1)
+
+    def add(self, key: bytes, fact: _Fact) -> None:
+        name, peak, recording = fact
+        self._new.append((key, name, peak, *recording))
+        late = time.monotonic() - self._saved > _SAVE_EVERY_SECONDS
+        if late or len(self._new) >= _SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
         if not self._new:
             return
-        self.facts = _read(self._path) | self.facts  # what another process found meanwhile
-        rows = np.array([(k, h, p, *r) for k, (h, p, r) in self.facts.items()], _FACT)
+        # What another process found meanwhile stays.
+        facts = np.concatenate([np.array(self._new, _FACT), _read(self._path)])
+        _, first = np.unique(facts["key"], return_index=True)
+        self.facts, self._new = facts[first], []
         with atomic_path(self._path) as temporary, open(temporary, "wb") as file:
-            np.save(file, rows)
-        self._new, self._saved = 0, time.monotonic()
+            np.save(file, self.facts)
+        self._saved = time.monotonic()
 
 
-def _read(path: Path) -> dict[bytes, _Fact]:
+def _read(path: Path) -> NDArray[Any]:
     try:
-        rows = np.load(path, allow_pickle=False)
-        if rows.dtype != _FACT:
-            return {}
+        facts: NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        return {}
-    # numpy strips zero bytes at the end of fixed-width bytes
-    keys, hashes = (rows[name].tolist() for name in ("key", "hash"))
-    peaks = rows["peak"].tolist()
-    recordings = zip(*(rows[name].tolist() for name in _CUES), strict=True)
-    return {
-        k.ljust(16, b"\0"): (h.ljust(16, b"\0"), p, r)
-        for k, h, p, r in zip(keys, hashes, peaks, recordings, strict=True)
-    }
+        return np.empty(0, _FACT)
+    return facts if facts.dtype == _FACT else np.empty(0, _FACT)

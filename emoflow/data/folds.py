@@ -39,8 +39,13 @@ def natural_key(name: str) -> tuple[Any, ...]:
 
 def shuffled(names: Sequence[str], salt: str) -> _Ints:
     """Return the place of each of ``names`` in an order that hashing makes, (name,)."""
-    digests = [hashlib.blake2b(f"{salt}/{n}".encode(), digest_size=8).digest() for n in names]
-    order = sorted(range(len(names)), key=lambda i: (digests[i], names[i]))
+    digests = bytearray()
+    for name in names:
+        digests += hashlib.blake2b(f"{salt}/{name}".encode(), digest_size=8).digest()
+    values = np.frombuffer(digests, ">u8").astype(np.uint64)
+    order = np.argsort(values, kind="stable")
+    if (np.diff(values[order]) == 0).any():  # equal hashes: the names decide
+        order = np.array(sorted(order.tolist(), key=lambda i: (values[i], names[i])), np.int64)
     places = np.empty(len(names), np.int64)
     places[order] = np.arange(len(names))
     return places

@@ -6,27 +6,28 @@ import hashlib
 import json
 import math
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from emoflow import __version__
 from emoflow.data.audio import inspect_audio, span_error, span_fits
-from emoflow.data.paths import atomic_write, cache_folder
-from emoflow.data.progress import in_threads, progress
+from emoflow.data.paths import atomic_write, cache_folder, clear_old
+from emoflow.data.progress import batches, in_threads, progress
 from emoflow.data.table import SpeechFile, UtteranceTable
 from emoflow.errors import CorpusError, EmoflowError
-from emoflow.types import Utterance
+from emoflow.types import Speech, Utterance
 
 __all__ = ["FileFact", "Findings", "Index", "Skip", "list_files", "load_index"]
 
 BadUtterance = Literal["error", "skip"]
 _VERSION = 1  # of the index's own format and checks
-_KEPT_SECONDS = 7 * 24 * 3600.0
+_CHUNK = 32  # utterances, or files, that a thread looks at in one go
+_KNOWN_FILES = 65_536  # whose headers are remembered: many utterances may lie in one file
 _SKIP_FIX = "Repair it, or leave it out and count it with data.on_bad_utterance: skip."
 
 
@@ -174,58 +175,58 @@ def load_index(
         return found
 
     findings = Findings(on_bad_utterance)
-    known: dict[str, SpeechFile] = {}
-    table = UtteranceTable.build(
-        progress(_checked(utterances(findings), findings, known, scale), f"Reading {corpus}"),
-        known,
-    )
-    if len(table) == 0:
+    checked = progress(_checked(utterances(findings), findings, scale), f"Reading {corpus}")
+    first = next(checked, None)
+    if first is None:
         raise _nothing(where or corpus, findings)
-    table.save(arrow)
+
+    def again(u: Utterance) -> None:
+        file = "" if u.speech is None else u.speech.path
+        findings.skip(u.id, file, "its id occurs a second time")
+
+    table = UtteranceTable.write(arrow, chain([first], checked), again)
     skipped = [s._asdict() for s in findings.skipped]
     record = {"skipped": skipped, "notes": dict(findings.notes)}
     atomic_write(facts, json.dumps(record, ensure_ascii=False, indent=1))
-    _clear_old(home, keep=arrow.stem)
-    return Index(UtteranceTable.load(arrow), tuple(findings.skipped), dict(findings.notes))
+    clear_old(home, keep=arrow.stem)
+    return Index(table, tuple(findings.skipped), dict(findings.notes))
 
 
 def _checked(
-    utterances: Iterable[Utterance],
-    findings: Findings,
-    known: dict[str, SpeechFile],
-    scale: tuple[float, float] | None,
-) -> Iterator[Utterance]:
+    utterances: Iterable[Utterance], findings: Findings, scale: tuple[float, float] | None
+) -> Iterator[tuple[Utterance, SpeechFile | None]]:
     """Yield the good utterances; their files' headers are read some way ahead, in threads."""
-    errors: dict[str, EmoflowError] = {}
-    seen: set[str] = set()
+    header = lru_cache(_KNOWN_FILES)(_header)
 
-    def look(utterance: Utterance) -> None:
-        speech = utterance.speech
-        if speech is None or speech.path in known or speech.path in errors:
-            return
-        try:
-            info = inspect_audio(speech.path)
-            facts = os.stat(speech.path)
-            known[speech.path] = SpeechFile(info.seconds, facts.st_size, facts.st_mtime_ns)
-        except EmoflowError as error:
-            errors[speech.path] = error
+    def headers(some: list[Utterance]) -> list[SpeechFile | EmoflowError | None]:
+        return [None if u.speech is None else header(u.speech.path) for u in some]
 
-    for utterance, _ in in_threads(look, utterances, ahead=256):
-        speech = utterance.speech
-        file = speech.path if speech is not None else ""
-        if utterance.key in seen:
-            reason: str | EmoflowError = "its id occurs a second time"
-        elif speech is not None and speech.path in errors:
-            reason = errors[speech.path]
-        elif speech is not None and not span_fits(speech, known[speech.path].seconds):
-            reason = span_error(speech, known[speech.path].seconds)
-        else:
-            reason = _fault(utterance, scale)
-        if reason:
-            findings.skip(utterance.id, file, reason)
-        else:
-            seen.add(utterance.key)
-            yield utterance
+    for some, files in in_threads(headers, batches(utterances, _CHUNK), ahead=8):
+        for utterance, file in zip(some, files, strict=True):
+            if reason := _misfit(utterance.speech, file) or _fault(utterance, scale):
+                speech = utterance.speech
+                findings.skip(utterance.id, "" if speech is None else speech.path, reason)
+            else:
+                assert not isinstance(file, EmoflowError)
+                yield utterance, file
+
+
+def _header(path: str) -> SpeechFile | EmoflowError:
+    try:
+        info = inspect_audio(path)
+        facts = os.stat(path)
+    except CorpusError as error:
+        return error
+    return SpeechFile(info.seconds, facts.st_size, facts.st_mtime_ns, info.native)
+
+
+def _misfit(speech: Speech | None, file: SpeechFile | EmoflowError | None) -> EmoflowError | None:
+    """Return what is wrong with an utterance's audio as far as its file's header tells."""
+    if isinstance(file, EmoflowError):
+        return file
+    if speech is None or file is None or span_fits(speech, file.seconds):
+        return None
+    return span_error(speech, file.seconds)
 
 
 def _fault(u: Utterance, scale: tuple[float, float] | None) -> str:
@@ -272,25 +273,20 @@ def _load(arrow: Path, facts: Path) -> Index | None:
 
 def _unchanged(table: UtteranceTable, listed: set[str]) -> bool:
     """Return whether speech that lies outside the listed files is what it was."""
-    columns = (table.column(f"speech_{name}") for name in ("path", "size", "mtime_ns"))
-    for path, size, mtime_ns in set(zip(*columns, strict=True)):
-        if path is None or path in listed:
-            continue
-        try:
-            facts = os.stat(path)
-        except OSError:
-            return False
-        if (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns):
-            return False
-    return True
+
+    def same(files: list[tuple[str, int, int]]) -> bool:
+        return all(_facts_of(path) == (size, mtime_ns) for path, size, mtime_ns in files)
+
+    outside = (file for file in table.files() if file[0] not in listed)
+    return all(ok for _, ok in in_threads(same, batches(outside, _CHUNK)))
 
 
-def _clear_old(home: Path, keep: str) -> None:
-    """Delete indexes of earlier states of the corpus, once they are a week old."""
-    with suppress(OSError):
-        for path in home.iterdir():
-            if path.stem != keep and path.stat().st_mtime < time.time() - _KEPT_SECONDS:
-                path.unlink()
+def _facts_of(path: str) -> tuple[int, int] | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _digest(plain: Any) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emoflow.errors import StorageError
 
-__all__ = ["atomic_path", "atomic_write", "cache_folder", "storage_error"]
+__all__ = ["atomic_path", "atomic_write", "cache_folder", "clear_old", "storage_error"]
+
+_KEPT_SECONDS = 7 * 24 * 3600.0
 
 
 def cache_folder() -> Path:
@@ -65,6 +68,14 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def clear_old(folder: Path, keep: str) -> None:
+    """Delete a cache's files of another stem than ``keep`` that are more than a week old."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.stem != keep and path.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                path.unlink()
 
 
 _REASONS = {

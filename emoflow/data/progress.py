@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["in_threads", "progress"]
+__all__ = ["batches", "in_threads", "progress"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -36,6 +36,13 @@ def progress(
         leave=False,
         dynamic_ncols=True,
     )
+
+
+def batches(values: Iterable[A], size: int) -> Iterator[list[A]]:
+    """Yield ``values`` in lists of ``size``; the last one may be shorter."""
+    rest = iter(values)
+    for first in rest:
+        yield [first, *islice(rest, size - 1)]
 
 
 def in_threads(

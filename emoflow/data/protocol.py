@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -256,14 +257,17 @@ def _make_official(table: UtteranceTable, p: Protocol, official: Mapping[str, st
             "data.protocol.name: official, but this corpus comes without a split",
             "Use name: speakers; a manifest gives its own in the column split.",
         )
-    known = {*table.column("key"), *table.column("id")}
+    named: dict[str, SplitName] = {}  # there are few spellings, and maybe a million keys
     keys: dict[SplitName, list[str]] = {name: [] for name in SPLIT_NAMES}
-    absent = 0
     for key, value in official.items():
         if value:
-            name = split_name(value, f"official split of {key}")
-            absent += key not in known
-            keys[name] += [key] if key in known else []
+            name = named.get(value) or split_name(value, f"official split of {key}")
+            keys[named.setdefault(value, name)].append(key)
+    absent = 0
+    for name, some in keys.items():
+        there = table.find(some) >= 0
+        absent += int(np.count_nonzero(~there))
+        keys[name] = list(compress(some, there.tolist()))
     notes = [f"{absent} utterances of the official split are missing or skipped"] if absent else []
     codes = locate(keys, table, "the official split")
     return _given(table, p, codes, "the official split does not name them", notes)

@@ -74,14 +74,16 @@ def shortcut_audit(
         (utterance,) unique names of the utterances, from which the folds are dealt.
     """
     found = []
+    number = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+    label_of = np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
+    labelled = np.flatnonzero(label_of != number.get(None, -1))
+    labelled = labelled[np.argsort(shuffled(names[labelled].tolist(), "shortcuts"))]
     for cue, values in cues.items():
         numeric = values.dtype.kind == "f"
-        known = np.array([label is not None for label in labels], dtype=bool)
-        known &= ~np.isnan(values) if numeric else np.array([v is not None for v in values])
-        rows = _frequent(labels, np.flatnonzero(known))
+        known = ~np.isnan(values) if numeric else np.array([v is not None for v in values], bool)
+        rows = _frequent(label_of, labelled[known[labelled]])[:_MOST]
         if not len(rows):
             continue
-        rows = rows[np.argsort(shuffled(names[rows].tolist(), "shortcuts"))][:_MOST]
         classes, truth = np.unique(labels[rows].astype(str), return_inverse=True)
         codes = _bins(values[rows]) if numeric else _codes(values[rows])
         if len(classes) < 2 or (codes == codes[0]).all():
@@ -95,11 +97,8 @@ def shortcut_audit(
     return tuple(found)
 
 
-def _frequent(labels: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    names, number, counts = np.unique(
-        labels[rows].astype(str), return_inverse=True, return_counts=True
-    )
-    return rows[counts[number] >= _FEWEST] if len(names) else rows
+def _frequent(label_of: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return rows[np.bincount(label_of[rows])[label_of[rows]] >= _FEWEST]
 
 
 def _guesses(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emoflow.data.audio import inspect_audio, read_speech
+from emoflow.data.audio import read_speech
 from emoflow.data.paths import cache_folder
 from emoflow.data.progress import in_threads, progress
 from emoflow.data.store import FeatureStore
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SpeechReader"]
 
-_VERSION = 1
-_NATIVE = np.empty(0, np.float32)  # in the store: reading the file costs next to nothing
+_VERSION = 2
 
 
 class SpeechReader:
@@ -64,8 +63,7 @@ class SpeechReader:
         _check_unchanged(speech.path, size, mtime_ns)
         store = self._opened()
         key = _key(speech, size, mtime_ns)
-        kept = store[key][:, 0] if key in store else _NATIVE
-        return kept if len(kept) else read_speech(speech)
+        return store[key][:, 0] if key in store else read_speech(speech)
 
     def prepare(self, rows: Sequence[int] | NDArray[Any] | None = None) -> int:
         """Decode the speech of ``rows`` (default: all) that costs time; return how many.
@@ -79,9 +77,9 @@ class SpeechReader:
         StorageError
             If the store cannot be written.
         """
-        paths = self._facts()[0]
         wanted = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
-        places = [self._place(int(row)) for row in wanted if paths[row] is not None]
+        costly = self.table.present("speech_path") & ~self.table.column("speech_native")
+        places = [self._place(row) for row in wanted[costly[wanted]].tolist()]
         by_key = {_key(*place): place for place in places}
         store = self._opened()
         missing = store.missing(by_key)
@@ -91,13 +89,13 @@ class SpeechReader:
         def decode(key: str) -> NDArray[np.float32]:
             speech, size, mtime_ns = by_key[key]
             _check_unchanged(speech.path, size, mtime_ns)
-            return _NATIVE if inspect_audio(speech.path).native else read_speech(speech)
+            return read_speech(speech)
 
         threads, done = min(8, os.cpu_count() or 1), 0
         found = in_threads(decode, missing, threads=threads, ahead=4 * threads)
         with store:
             for key, waveform in progress(found, "Decoding speech to 16 kHz", total=len(missing)):
-                done += store.append(key, waveform) and len(waveform) > 0
+                done += store.append(key, waveform)
         return done
 
     def __getstate__(self) -> dict[str, Any]:

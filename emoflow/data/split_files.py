@@ -120,22 +120,19 @@ def locate(
     ProtocolError
         If a named utterance is not in the table, or is named in two splits.
     """
-    row_of = {name: row for row, name in enumerate(table.column("id"))}
-    row_of |= {name: row for row, name in enumerate(table.column("key"))}
     codes = np.full(len(table), -1, np.int64)
     unknown: list[str] = []
     for code, split in enumerate(SPLIT_NAMES):
-        for name in ids.get(split, ()):
-            row = row_of.get(name)
-            if row is None:
-                unknown.append(name)
-            elif codes[row] not in (-1, code):
-                raise ProtocolError(
-                    f"{what}: {name} is in {SPLIT_NAMES[codes[row]]} and in {split}",
-                    "Keep it in one of them.",
-                )
-            else:
-                codes[row] = code
+        names = list(ids.get(split, ()))
+        rows = table.find(names)
+        unknown += [names[i] for i in np.flatnonzero(rows < 0)]
+        met = np.where(rows < 0, -1, codes[rows])
+        for i in np.flatnonzero((met != -1) & (met != code))[:1]:
+            raise ProtocolError(
+                f"{what}: {names[i]} is in {SPLIT_NAMES[met[i]]} and in {split}",
+                "Keep it in one of them.",
+            )
+        codes[rows[rows >= 0]] = code
     if unknown:
         more = ", …" if len(unknown) > 3 else ""
         raise ProtocolError(

@@ -7,9 +7,8 @@ hold rows. Rows are sorted by key, so nothing depends on the order of files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,54 +18,24 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from emoflow.data.paths import atomic_path
+from emoflow.data.progress import batches
+from emoflow.data.rows import (
+    ROWS_AT_ONCE,
+    SCHEMA,
+    SpeechFile,
+    keys_of,
+    sorted_parts,
+    take_rows,
+    to_arrow,
+    to_utterance,
+)
 from emoflow.errors import CorpusError
-from emoflow.types import Rating, Speech, Utterance
+from emoflow.types import Utterance
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["SpeechFile", "UtteranceTable"]
-
-_JSON = pa.string()  # plain data as JSON text
-_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("corpus", pa.string()),
-        ("speaker", pa.string()),
-        ("session", pa.string()),
-        ("sentence", pa.string()),
-        ("speech_path", pa.string()),
-        ("speech_start", pa.float64()),
-        ("speech_end", pa.float64()),
-        ("speech_size", pa.int64()),
-        ("speech_mtime_ns", pa.int64()),
-        ("seconds", pa.float64()),
-        ("text", pa.string()),
-        ("signals", _JSON),
-        ("face", pa.string()),
-        ("emotion", pa.string()),
-        ("votes", pa.map_(pa.string(), pa.float64())),
-        ("arousal", pa.float64()),
-        ("valence", pa.float64()),
-        ("raters", _JSON),
-        ("sex", pa.string()),
-        ("age", pa.string()),
-        ("extra", _JSON),
-    ]
-)
-_ROWS_AT_ONCE = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechFile:
-    """What the index knows of an audio file without decoding it."""
-
-    seconds: float
-    """Duration of the whole file."""
-    size: int
-    """Bytes."""
-    mtime_ns: int
-    """Time of the last change, in nanoseconds."""
 
 
 class UtteranceTable:
@@ -77,15 +46,17 @@ class UtteranceTable:
 
     Columns: ``key``, ``id``, ``corpus``, ``speaker``, ``session``, ``sentence``,
     ``speech_path``, ``speech_start``, ``speech_end`` (seconds), ``speech_size`` (bytes),
-    ``speech_mtime_ns``, ``seconds`` (duration of the utterance's speech, NaN without),
-    ``text``, ``signals``, ``face``, ``emotion``, ``votes``, ``arousal``, ``valence``,
-    ``raters``, ``sex``, ``age``, ``extra``.
+    ``speech_mtime_ns``, ``speech_native`` (whether reading it costs next to nothing),
+    ``seconds`` (duration of the utterance's speech, NaN without), ``text``, ``signals``,
+    ``face``, ``emotion``, ``votes``, ``arousal``, ``valence``, ``raters``, ``sex``, ``age``,
+    ``extra``.
     """
 
     def __init__(self, arrow: pa.Table, path: Path | None = None) -> None:
         self._arrow = arrow
         self._columns = {name: arrow.column(name) for name in arrow.column_names}
         self._path = path
+        self._keys: NDArray[Any] | None = None
 
     @classmethod
     def build(
@@ -93,7 +64,7 @@ class UtteranceTable:
         utterances: Iterable[Utterance],
         files: Mapping[str, SpeechFile] | None = None,
     ) -> UtteranceTable:
-        """Gather ``utterances`` into a table.
+        """Gather ``utterances`` into a table in memory.
 
         Parameters
         ----------
@@ -108,16 +79,54 @@ class UtteranceTable:
         CorpusError
             If two utterances have the same key.
         """
-        rest = iter(utterances)
-        parts = [_SCHEMA.empty_table()]
-        while chunk := list(islice(rest, _ROWS_AT_ONCE)):
-            parts.append(_to_arrow(chunk, files or {}))
-        arrow = pa.concat_tables(parts)
-        # Sorted in Python: by code points, like sorted(keys) anywhere else.
-        keys = _keys(arrow).to_pylist()
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        _refuse_duplicates([keys[row] for row in order])
-        return cls(arrow.take(pa.array(order, pa.int64())).combine_chunks())
+        known = files or {}
+        pairs = ((u, None if u.speech is None else known.get(u.speech.path)) for u in utterances)
+        parts = [SCHEMA.empty_table(), *map(to_arrow, batches(pairs, ROWS_AT_ONCE))]
+        repeated: list[Utterance] = []
+        arrow = list(sorted_parts(pa.concat_tables(parts), repeated.append))
+        if twice := sorted({u.key for u in repeated}):
+            raise CorpusError(
+                f"{len(twice)} ids occur more than once: {_some(twice)}",
+                "Give every utterance of the corpus an id of its own.",
+            )
+        return cls(pa.concat_tables([SCHEMA.empty_table(), *arrow]).combine_chunks())
+
+    @classmethod
+    def write(
+        cls,
+        path: str | Path,
+        pairs: Iterable[tuple[Utterance, SpeechFile | None]],
+        repeated: Callable[[Utterance], None],
+    ) -> UtteranceTable:
+        """Gather any number of utterances into a table in a file, all of it or nothing.
+
+        Only some thousand utterances are in memory at a time, and the key of each.
+
+        Parameters
+        ----------
+        path
+            The file.
+        pairs
+            Utterances in any order, each with what is known of its speech's file.
+        repeated
+            Is called with each utterance whose key one before it has; it is left out.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written.
+        """
+        with atomic_path(path) as temporary:
+            unsorted = temporary.with_suffix(".unsorted")
+            try:
+                _write(unsorted, map(to_arrow, batches(pairs, ROWS_AT_ONCE)))
+                with pa.memory_map(str(unsorted), "r") as source:
+                    rows = pa.ipc.open_file(source).read_all()
+                    _write(temporary, sorted_parts(rows, repeated))
+                    del rows
+            finally:
+                unsorted.unlink(missing_ok=True)
+        return cls.load(path)
 
     def save(self, path: str | Path) -> None:
         """Write the table as one Arrow IPC file, all of it or nothing.
@@ -127,12 +136,8 @@ class UtteranceTable:
         StorageError
             If the file cannot be written.
         """
-        with (
-            atomic_path(path) as temporary,
-            pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, _SCHEMA) as writer,
-        ):
-            writer.write_table(self._arrow)
+        with atomic_path(path) as temporary:
+            _write(temporary, [self._arrow])
 
     @classmethod
     def load(cls, path: str | Path) -> UtteranceTable:
@@ -150,7 +155,7 @@ class UtteranceTable:
             raise CorpusError(
                 f"{path}: not a table of utterances ({error})", f"Delete {path} and run again."
             ) from error
-        if not arrow.schema.equals(_SCHEMA):
+        if not arrow.schema.equals(SCHEMA):
             raise CorpusError(
                 f"{path}: its columns are those of another version of emoflow",
                 f"Delete {path} and run again.",
@@ -162,14 +167,14 @@ class UtteranceTable:
 
     def __iter__(self) -> Iterator[Utterance]:
         for start in range(0, len(self), 1024):
-            yield from map(_to_utterance, self._arrow.slice(start, 1024).to_pylist())
+            yield from map(to_utterance, self._arrow.slice(start, 1024).to_pylist())
 
     def __getitem__(self, row: int) -> Utterance:
         size = len(self)
         if not -size <= row < size:
             raise IndexError(f"row {row} of a table of {size} utterances")
         row = int(row) % size
-        return _to_utterance({name: c[row].as_py() for name, c in self._columns.items()})
+        return to_utterance({name: c[row].as_py() for name, c in self._columns.items()})
 
     def __repr__(self) -> str:
         return f"UtteranceTable({len(self)} utterances)"
@@ -182,31 +187,71 @@ class UtteranceTable:
     def column(self, name: str, rows: Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
         """Return one column, or its values at ``rows``.
 
-        Numbers come as float64 with NaN for absent, or int64 with -1; everything else as
-        objects with ``None`` for absent.
+        Numbers come as float64 with NaN for absent, int64 with -1, or bool with False; all else
+        as objects with ``None`` for absent.
 
         Raises
         ------
         KeyError
             If there is no such column.
         """
-        values = self._arrow.select(["corpus", "id"] if name == "key" else [name])
+        if name == "key":
+            return self._key_column(rows)
+        columns = self._arrow.select([name])
         if rows is not None:
-            values = _take(values, rows)
-        column = _keys(values) if name == "key" else values.column(0)
+            columns = take_rows(columns, self._inside(rows))
+        column = columns.column(0)
         if pa.types.is_floating(column.type):
             return np.array(column.fill_null(float("nan")).to_numpy(), dtype=np.float64)
         if pa.types.is_integer(column.type):
             return np.array(column.fill_null(-1).to_numpy(), dtype=np.int64)
-        if pa.types.is_map(column.type):
-            found = [None if v is None else dict(v) for v in column.to_pylist()]
-        elif name in ("signals", "raters", "extra"):
-            found = [None if v is None else json.loads(v) for v in column.to_pylist()]
-        else:
-            found = column.to_pylist()
-        objects = np.empty(len(found), dtype=object)
-        objects[:] = found
+        if pa.types.is_boolean(column.type):
+            return np.array(column.fill_null(False).to_numpy(), dtype=np.bool_)
+        if pa.types.is_string(column.type) and name not in _JSON:
+            return np.array(column.to_numpy(), dtype=object)  # equal texts are one object
+        read = dict if pa.types.is_map(column.type) else json.loads
+        objects = np.empty(len(column), dtype=object)
+        objects[:] = [None if v is None else read(v) for v in column.to_pylist()]
         return objects
+
+    def codes(self, name: str) -> tuple[NDArray[np.int64], pa.StringArray]:
+        """Return a column of text as numbers, and the distinct values that they count through.
+
+        The numbers are (utterance,), -1 where there is none or an empty text; values stand in
+        the order of the rows in which they occur first.
+        """
+        chunks = self._arrow.column(name).dictionary_encode().chunks  # they share one dictionary
+        numbers = [c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks]
+        codes = np.concatenate([np.empty(0, np.int64), *numbers])
+        values = chunks[-1].dictionary if chunks else pa.array([], pa.string())
+        empty = pc.index(values, "").as_py()
+        if empty >= 0:
+            codes[codes == empty] = -1
+        return codes, values
+
+    def present(self, name: str) -> NDArray[np.bool_]:
+        """Return whether there is a value in a column, (utterance,)."""
+        return np.asarray(self._arrow.column(name).is_valid().to_numpy(), dtype=np.bool_)
+
+    def files(self) -> Iterator[tuple[str, int, int]]:
+        """Yield every audio file once: path, bytes and time of change in ns, -1 if unknown."""
+        names = ["speech_path", "speech_size", "speech_mtime_ns"]
+        found = self._arrow.select(names).group_by(names, use_threads=False).aggregate([])
+        for batch in found.to_batches(max_chunksize=ROWS_AT_ONCE):
+            columns = (batch.column(name).to_pylist() for name in names)
+            for path, size, mtime_ns in zip(*columns, strict=True):
+                if path is not None:
+                    yield path, -1 if size is None else size, -1 if mtime_ns is None else mtime_ns
+
+    def digest(self, name: str) -> str:
+        """Return a hash of what stands in a column of text."""
+        digest, column = blake2b(digest_size=16), self._arrow.column(name)
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            part = column.slice(start, ROWS_AT_ONCE)
+            lengths = pc.binary_length(part).fill_null(-1).to_numpy()
+            digest.update(lengths.astype("<i4").tobytes())
+            digest.update("".join(filter(None, part.to_pylist())).encode())
+        return digest.hexdigest()
 
     def votes(self, labels: Sequence[str]) -> NDArray[np.float64]:
         """Return the votes per label as counted, (utterance, label); 0 where there are none.
@@ -235,117 +280,70 @@ class UtteranceTable:
         CorpusError
             If a key is not in the table; it names the first few.
         """
-        wanted = pa.array(list(keys), pa.string())
-        found = pc.index_in(wanted, value_set=_keys(self._arrow).combine_chunks())
-        if found.null_count:
-            missing = wanted.filter(pc.is_null(found)).to_pylist()
+        wanted = list(keys)
+        found = _position(wanted, keys_of(self._arrow))
+        missing = np.flatnonzero(found < 0)
+        if len(missing):
             raise CorpusError(
-                f"{len(missing)} utterances are not in this corpus: {_some(missing)}",
+                f"{len(missing)} utterances are not in this corpus: "
+                f"{_some([wanted[i] for i in missing])}",
                 "Use the corpus that the list was made from.",
             )
-        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+        return found
+
+    def find(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row of each of ``names``, keys or else ids; -1 where there is none.
+
+        Of several rows with one id it is the last.
+        """
+        found = _position(names, keys_of(self._arrow))
+        if (found < 0).any():
+            ids = self._arrow.column("id").combine_chunks()[::-1]
+            backwards = _position(names, ids)
+            by_id = np.where(backwards < 0, -1, len(self) - 1 - backwards)
+            found = np.where(found < 0, by_id, found)
+        return found
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> UtteranceTable:
         """Return a table of some rows, in the order given."""
-        return UtteranceTable(_take(self._arrow, rows).combine_chunks())
+        return UtteranceTable(take_rows(self._arrow, self._inside(rows)))
 
     def to_pandas(self, rows: Sequence[int] | NDArray[Any] | None = None) -> pd.DataFrame:
         """Return all columns, ``key`` first, or those of ``rows``."""
         import pandas as pd
 
         table = self if rows is None else self.select(rows)
-        return pd.DataFrame({n: table.column(n) for n in ("key", *_SCHEMA.names)})
+        return pd.DataFrame({n: table.column(n) for n in ("key", *SCHEMA.names)})
+
+    def _key_column(self, rows: Sequence[int] | NDArray[Any] | None) -> NDArray[Any]:
+        if rows is not None and self._keys is None:
+            few = take_rows(self._arrow.select(["corpus", "id"]), self._inside(rows))
+            return np.array(keys_of(few).to_numpy(), dtype=object)
+        if self._keys is None:  # kept: splits, audit and reports name utterances
+            self._keys = np.array(keys_of(self._arrow).to_numpy(), dtype=object)
+        return self._keys.copy() if rows is None else self._keys[self._inside(rows)]
+
+    def _inside(self, rows: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
+        numbers = np.asarray(rows, dtype=np.int64).reshape(-1)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise IndexError(f"rows outside a table of {len(self)} utterances")
+        return numbers
 
 
 _ENTRIES = pa.list_(pa.struct([pa.field("key", pa.string(), False), ("value", pa.float64())]))
+_JSON = ("signals", "raters", "extra")
 
 
-def _keys(arrow: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(arrow.column("corpus"), arrow.column("id"), "/")
+def _write(path: Path, parts: Iterable[pa.Table]) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        for part in parts:
+            writer.write_table(part)
 
 
-def _take(arrow: pa.Table, rows: Sequence[int] | NDArray[Any]) -> pa.Table:
-    numbers = np.asarray(rows, dtype=np.int64).reshape(-1)
-    if numbers.size and not 0 <= numbers.min() <= numbers.max() < arrow.num_rows:
-        raise IndexError(f"rows outside a table of {arrow.num_rows} utterances")
-    return arrow.take(pa.array(numbers))
-
-
-def _to_arrow(utterances: Sequence[Utterance], files: Mapping[str, SpeechFile]) -> pa.Table:
-    return pa.Table.from_pylist([_to_row(u, files) for u in utterances], schema=_SCHEMA)
-
-
-def _to_row(u: Utterance, files: Mapping[str, SpeechFile]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: getattr(u, name)
-        for name in ("id", "corpus", "speaker", "session", "sentence", "text", "face")
-    }
-    if u.speech is not None:
-        known = files.get(u.speech.path)
-        end = u.speech.end
-        if known is not None:
-            end = known.seconds if end is None else min(end, known.seconds)
-        row |= {
-            "speech_path": u.speech.path,
-            "speech_start": u.speech.start,
-            "speech_end": end,
-            "speech_size": known and known.size,
-            "speech_mtime_ns": known and known.mtime_ns,
-            "seconds": None if end is None else end - u.speech.start,
-        }
-    return row | {
-        "signals": _json(u.signals),
-        "emotion": None if u.emotion is None else str(u.emotion),
-        "votes": None if u.votes is None else [(str(k), float(v)) for k, v in u.votes.items()],
-        "arousal": u.arousal,
-        "valence": u.valence,
-        "raters": _json(
-            u.raters and [(r.rater, r.emotion, r.arousal, r.valence) for r in u.raters]
-        ),
-        "sex": u.sex,
-        "age": u.age,
-        "extra": _json(u.extra) if u.extra else None,
-    }
-
-
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    return json.dumps(
-        dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False, sort_keys=True
-    )
-
-
-def _to_utterance(row: Mapping[str, Any]) -> Utterance:
-    path, raters = row["speech_path"], row["raters"]
-    return Utterance(
-        id=row["id"],
-        corpus=row["corpus"],
-        speaker=row["speaker"],
-        session=row["session"],
-        sentence=row["sentence"],
-        speech=None if path is None else Speech(path, row["speech_start"], row["speech_end"]),
-        text=row["text"],
-        signals=None if row["signals"] is None else json.loads(row["signals"]),
-        face=row["face"],
-        emotion=row["emotion"],
-        votes=None if row["votes"] is None else dict(row["votes"]),
-        arousal=row["arousal"],
-        valence=row["valence"],
-        raters=None if raters is None else tuple(Rating(*r) for r in json.loads(raters)),
-        sex=row["sex"],
-        age=row["age"],
-        extra={} if row["extra"] is None else json.loads(row["extra"]),
-    )
-
-
-def _refuse_duplicates(keys: Sequence[str]) -> None:
-    twice = sorted({a for a, b in pairwise(keys) if a == b})
-    if twice:
-        raise CorpusError(
-            f"{len(twice)} ids occur more than once: {_some(twice)}",
-            "Give every utterance of the corpus an id of its own.",
-        )
+def _position(names: Sequence[str], values: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return where each name stands first among ``values``, -1 for nowhere."""
+    found = pc.index_in(pa.array(names, pa.string()), value_set=values)
+    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

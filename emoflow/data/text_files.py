@@ -6,6 +6,7 @@ library that read it.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -15,7 +16,7 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 from xml.etree.ElementTree import ParseError
 
 from emoflow.errors import CorpusError
@@ -23,6 +24,8 @@ from emoflow.errors import CorpusError
 __all__ = [
     "ENCODINGS",
     "decode",
+    "open_text",
+    "parse_json",
     "read_csv",
     "read_json",
     "read_sheet",
@@ -36,6 +39,7 @@ ENCODINGS = ("utf-8-sig", "cp949")
 """Encodings of Korean corpora, tried strictly in this order."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_BLOCK = 1 << 20
 _AGAIN = "copy the file again from the corpus"
 
 
@@ -50,10 +54,27 @@ def read_text(path: str | Path, encodings: Sequence[str] = ENCODINGS) -> str:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise CorpusError(
-            f"{path}: cannot be read ({error.strerror})", "make it a file that you may read"
-        ) from error
+        raise _closed(path, error) from error
     return decode(content, path, encodings)
+
+
+def open_text(path: str | Path, encodings: Sequence[str] = ENCODINGS) -> TextIO:
+    """Open a text file of any size in the first encoding that fits all of it; ends of lines stay.
+
+    Raises
+    ------
+    CorpusError
+        As :func:`read_text`.
+    """
+    try:
+        for encoding in encodings:
+            with open(path, "rb") as file:
+                fits = _fits(file, encoding)
+            if fits:
+                return open(path, encoding=encoding, newline="")
+    except OSError as error:
+        raise _closed(path, error) from error
+    raise _misspelt(path, encodings)
 
 
 def decode(content: bytes, path: str | Path, encodings: Sequence[str] = ENCODINGS) -> str:
@@ -69,11 +90,7 @@ def decode(content: bytes, path: str | Path, encodings: Sequence[str] = ENCODING
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    names = " nor ".join(e.removesuffix("-sig").upper() for e in encodings)
-    raise CorpusError(
-        f"{path}: its text is neither {names}",
-        "save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8`",
-    )
+    raise _misspelt(path, encodings)
 
 
 def read_csv(
@@ -104,12 +121,26 @@ def read_json(path: str | Path, encodings: Sequence[str] = ENCODINGS) -> Any:
     """
     text = read_text(path, encodings)
     try:
+        return parse_json(text)
+    except ValueError as error:
+        raise CorpusError(f"{path}: not a JSON file ({error})", _AGAIN) from error
+
+
+def parse_json(text: str) -> Any:
+    """Return what JSON text says. Half a character (a lone surrogate) becomes a question mark.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, is nested too deeply, or says a key twice.
+    """
+    try:
         content = json.loads(text, object_pairs_hook=_unique)
         if _SURROGATE.search(text):
             content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
-        return content
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not a JSON file ({error})", _AGAIN) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return content
 
 
 def read_sheet(path: str | Path) -> list[list[str]]:
@@ -208,6 +239,31 @@ def walk(root: str | Path) -> Iterator[tuple[str, str]]:
         for file in sorted(files):
             if not file.startswith("."):
                 yield f"{folder}{os.sep}{file}", unicodedata.normalize("NFC", file)
+
+
+def _fits(file: BinaryIO, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while block := file.read(_BLOCK):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _closed(path: str | Path, error: OSError) -> CorpusError:
+    return CorpusError(
+        f"{path}: cannot be read ({error.strerror})", "make it a file that you may read"
+    )
+
+
+def _misspelt(path: str | Path, encodings: Sequence[str]) -> CorpusError:
+    names = " nor ".join(e.removesuffix("-sig").upper() for e in encodings)
+    return CorpusError(
+        f"{path}: its text is neither {names}",
+        "save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8`",
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

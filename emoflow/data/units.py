@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,9 @@ class Axis:
     ) -> None:
         self.kind, self.protocol = kind, protocol
         self.labels = emotion_numbers(table)
-        values = _unit_names(table, kind, among)
-        self.names = sorted(set(values), key=deal.natural_key)
-        number = {name: i for i, name in enumerate(self.names)}
-        self.units = np.fromiter((number[v] for v in values), np.int64, len(values))
+        codes, names = _unit_names(table, kind, among)
+        order = deal.natural_key if protocol.assignment == "contiguous" else None
+        self.units, self.names = _in_order(codes, names, order)
 
     def fold(self, fold: int) -> _Mask:
         """Return whether each utterance's unit is dealt to ``fold``."""
@@ -89,39 +89,55 @@ class Axis:
 
 def is_known(table: UtteranceTable, kind: str, among: _Mask) -> bool:
     """Return whether every utterance of ``among`` has a unit of this kind."""
-    return all(table.column(_COLUMNS[kind])[among])
+    return bool((table.codes(_COLUMNS[kind])[0][among] >= 0).all())
 
 
-def _unit_names(table: UtteranceTable, kind: str, among: _Mask | None) -> list[str]:
+def _unit_names(table: UtteranceTable, kind: str, among: _Mask | None) -> tuple[_Rows, list[str]]:
     column = _COLUMNS[kind]
-    values = [v or None for v in table.column(column)]
-    missing = [i for i, v in enumerate(values) if v is None and (among is None or among[i])]
-    if kind == "sentences" and missing:
+    codes, found = table.codes(column)
+    names: list[str] = found.to_pylist()
+    needed = np.ones(len(codes), bool) if among is None else among
+    missing = np.flatnonzero(needed & (codes < 0))
+    if kind == "sentences" and len(missing):
         # Nothing was said, so there are no words to share: each stands alone.
-        texts, keys = table.column("text"), table.column("key")
-        for i in missing:
-            if texts[i] is not None and not texts[i].strip():
-                values[i] = f"(no words) {keys[i]}"
-        missing = [i for i in missing if values[i] is None]
-    if missing:
-        keys = table.column("key")
-        some = "" if len(missing) == len(values) else f" ({', '.join(keys[missing[:3]])}, …)"
-        others = [k for k in _COLUMNS if k != kind and all(table.column(_COLUMNS[k]))]
+        number = {name: code for code, name in enumerate(names)}
+        said = zip(table.column("text", missing), table.column("key", missing), strict=True)
+        for row, (text, key) in zip(missing, said, strict=True):
+            if text is not None and not text.strip():
+                codes[row] = number.setdefault(f"(no words) {key}", len(number))
+        names, missing = list(number), missing[codes[missing] < 0]
+    if len(missing):
+        keys = table.column("key", missing[:3])
+        some = "" if len(missing) == len(codes) else f" ({', '.join(keys)}, …)"
+        everywhere = np.ones(len(codes), bool)
+        others = [k for k in _COLUMNS if k != kind and is_known(table, k, everywhere)]
         ways = [*others, "file", "random (speaker-dependent, with on_overlap: warn)"]
         raise ProtocolError(
             f"a split by {kind} needs the column {column}, which "
-            f"{len(missing)} of {len(values)} utterances do not have{some}",
+            f"{len(missing)} of {len(codes)} utterances do not have{some}",
             f"Fill the column {column}, or use data.protocol.name: {', '.join(ways[:-1])} or "
             f"{ways[-1]}.",
         )
-    return [v or "" for v in values]
+    return codes, names
 
 
 def emotion_numbers(table: UtteranceTable) -> _Rows:
     """Return class numbers, (utterance,); no emotion is a class of its own."""
-    emotions = [e or "" for e in table.column("emotion")]
-    number = {name: i for i, name in enumerate(sorted(set(emotions)))}
-    return np.fromiter((number[e] for e in emotions), np.int64, len(emotions))
+    codes, names = table.codes("emotion")
+    return _in_order(codes, names.to_pylist())[0]
+
+
+def _in_order(
+    codes: _Rows, names: Sequence[str], key: Callable[[str], Any] | None = None
+) -> tuple[_Rows, list[str]]:
+    """Let codes count through the names that occur, sorted; none at all is called ""."""
+    if (codes < 0).any():
+        names, codes = [*names, ""], np.where(codes < 0, len(names), codes)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names))).tolist()
+    order = sorted(used, key=lambda code: names[code] if key is None else key(names[code]))
+    number = np.zeros(len(names), np.int64)
+    number[order] = np.arange(len(order))
+    return number[codes], [names[code] for code in order]
 
 
 def part_size(share: float, count: int, kind: str) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ceiling_from_votes,
         rater_ceiling,
     )
+    from emoflow.evaluation.drawing import save_figure, to_png
     from emoflow.evaluation.floor import TrainingLabels, label_floor
     from emoflow.evaluation.intervals import Intervals, Score, bootstrap
     from emoflow.evaluation.metrics import (
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
         curves_figure,
         plane_figure,
         reliability_figure,
-        save_figure,
-        to_png,
         values_figure,
     )
     from emoflow.evaluation.report import write_report
@@ -75,6 +74,7 @@ __all__ = [
 
 _HOMES = {
     "ceiling": ("ceiling_from_ratings", "ceiling_from_votes", "rater_ceiling"),
+    "drawing": ("save_figure", "to_png"),
     "floor": ("TrainingLabels", "label_floor"),
     "intervals": ("Intervals", "Score", "bootstrap"),
     "metrics": (
@@ -90,8 +90,6 @@ _HOMES = {
         "curves_figure",
         "plane_figure",
         "reliability_figure",
-        "save_figure",
-        "to_png",
         "values_figure",
     ),
     "report": ("write_report",),

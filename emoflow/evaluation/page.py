@@ -66,6 +66,7 @@ tr.limit>*{background:var(--back);color:var(--quiet);font-weight:400}
 .figures{display:grid;gap:1rem;margin:.9rem 0;
 grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr))}
 figure{margin:0;max-width:44rem}img{display:block;max-width:100%;height:auto}
+audio{display:block;width:100%;height:2.2rem;margin:.3rem 0}
 figcaption{font-size:.85rem;margin:.3rem 0 .2rem}
 dl{display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.25rem 1rem;margin:.4rem 0}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}

@@ -1,24 +1,27 @@
-"""Pictures of a run. Each function returns a figure; nothing touches pyplot's global state.
-
-Emotions keep their colour from picture to picture, in a palette that colour-blind readers
-can tell apart (Okabe and Ito 2008), and their marker, for print in grey.
-"""
+"""Pictures of a run. Each function returns a figure; nothing touches pyplot's global state."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from emoflow.data.paths import atomic_write
+from emoflow.evaluation.drawing import (
+    BLUE,
+    INK,
+    ORANGE,
+    QUIET,
+    limits,
+    look,
+    new_figure,
+    plain_axes,
+    plain_titles,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -26,29 +29,9 @@ __all__ = [
     "confusion_figure",
     "curves_figure",
     "plane_figure",
-    "printable",
     "reliability_figure",
-    "save_figure",
-    "to_png",
     "values_figure",
 ]
-
-INK = "#1b2733"
-QUIET = "#6b7885"
-GRID = "#e3e8ed"
-BLUE = "#0072b2"
-ORANGE = "#d55e00"
-_EMOTIONS = {
-    "neutral": ("#8a8f98", "o"),
-    "calm": ("#56b4e9", "P"),
-    "happy": ("#e69f00", "^"),
-    "surprise": ("#cc79a7", "D"),
-    "angry": ("#d55e00", "s"),
-    "sad": ("#0072b2", "v"),
-    "disgust": ("#009e73", "X"),
-    "fear": ("#5b3a91", "*"),
-}
-_OTHERS = list(_EMOTIONS.values())
 
 
 class Panel(NamedTuple):
@@ -76,7 +59,7 @@ def confusion_figure(
     matrix
         (class, class) counts; rows are the truth.
     labels
-        Names of the classes; one that the font cannot draw is shown by its number.
+        Names of the classes.
     parts
         Which of the two to draw.
     title
@@ -85,8 +68,7 @@ def confusion_figure(
     counts = np.asarray(matrix, np.float64)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = max(3.4, 0.62 * len(labels) + 1.2)
-    figure = _figure(side * len(parts) + 0.3 * (len(parts) - 1), side)
-    names = printable(labels)
+    figure = new_figure(side * len(parts) + 0.3 * (len(parts) - 1), side)
     for k, part in enumerate(parts):
         axes = figure.add_subplot(1, len(parts), k + 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.12)
@@ -96,14 +78,14 @@ def confusion_figure(
             size = 9 if len(labels) <= 8 and len(text) <= 4 else 7
             colour = "white" if share > 0.6 else (INK if counts[row, column] else "#b9c2ca")
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title("utterances" if part == "counts" else "% of each true class")
-        _quiet(axes)
+        plain_titles(axes)
     if title:
         figure.suptitle(title, color=INK, fontsize=11, fontweight="bold")
     return figure
@@ -128,11 +110,11 @@ def plane_figure(
     """
     from matplotlib.lines import Line2D
 
-    figure = _figure(4.3 * len(panels), 4.6)
+    figure = new_figure(4.3 * len(panels), 4.6)
     seen: list[str] = []
     everyone = [*panels, *like]
-    across = _limits(np.concatenate([np.asarray(p.valence, np.float64) for p in everyone]))
-    along = _limits(np.concatenate([np.asarray(p.arousal, np.float64) for p in everyone]))
+    across = limits(np.concatenate([np.asarray(p.valence, np.float64) for p in everyone]))
+    along = limits(np.concatenate([np.asarray(p.arousal, np.float64) for p in everyone]))
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), k + 1)
         axes.set(xlim=across, ylim=along)
@@ -150,7 +132,7 @@ def plane_figure(
                 if not here.any():
                     continue
                 seen += [name] if name not in seen else []
-                colour, marker = _look(name, names)
+                colour, marker = look(name, names)
                 axes.scatter(
                     valence[here], arousal[here], s=18, color=colour, marker=marker,
                     alpha=alpha, linewidths=0,
@@ -158,16 +140,15 @@ def plane_figure(
         axes.set_title(panel.title)
         axes.set_xlabel("valence")
         axes.set_ylabel("arousal")
-        _grid(axes)
+        plain_axes(axes)
     if seen:
         order = [n for n in labels if n in seen] or seen
         numbered = list(labels) or order
-        shown = dict(zip(numbered, printable(numbered), strict=True))
         handles = []
         for name in order:
-            colour, marker = _look(name, numbered)
+            colour, marker = look(name, numbered)
             point = Line2D([], [], color=colour, marker=marker, linestyle="", markersize=6)
-            point.set_label(shown[name])
+            point.set_label(name)
             handles.append(point)
         columns = min(len(handles), 3 * len(panels))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
@@ -179,16 +160,16 @@ def values_figure(truth: ArrayLike, predicted: ArrayLike, target: str) -> Figure
     t, p = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
     known = np.isfinite(t) & np.isfinite(p)
     t, p = t[known], p[known]
-    figure = _figure(4.3, 4.3)
+    figure = new_figure(4.3, 4.3)
     axes = figure.add_subplot()
-    low, high = _limits(np.concatenate([t, p]))
+    low, high = limits(np.concatenate([t, p]))
     axes.plot([low, high], [low, high], "--", color=QUIET, linewidth=1)
     alpha = float(np.clip(12 / np.sqrt(max(len(t), 1)), 0.12, 0.7))
     axes.scatter(t, p, s=14, color=BLUE, alpha=alpha, linewidths=0)
     axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"true {target}")
     axes.set_ylabel(f"predicted {target}")
     axes.set_aspect("equal")
-    _grid(axes)
+    plain_axes(axes)
     return figure
 
 
@@ -227,7 +208,7 @@ def curves_figure(
     panels += [[(second, "validation", BLUE, "s")]] if second and "metric" in parts else []
     if not panels:
         return None
-    figure = _figure(4.3 * len(panels), 3.2)
+    figure = new_figure(4.3 * len(panels), 3.2)
     for k, curves in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), k + 1)
         for column, name, colour, marker in curves:
@@ -243,7 +224,7 @@ def curves_figure(
         axes.set_title("loss" if curves is lines else str(second).removeprefix("val/"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, fontsize=8)
-        _grid(axes)
+        plain_axes(axes)
     return figure
 
 
@@ -253,7 +234,7 @@ def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> Figure:
     ``bins`` is what :func:`~emoflow.evaluation.metrics.reliability` returns. Points on the
     diagonal are calibrated; below it the net is too sure. Bars count the utterances.
     """
-    figure = _figure(4.3, 4.3)
+    figure = new_figure(4.3, 4.3)
     grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
     axes = figure.add_subplot(grid[0])
     axes.plot([0, 1], [0, 1], "--", color=QUIET, linewidth=1)
@@ -265,77 +246,12 @@ def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> Figure:
     axes.scatter(confidence, accuracy, s=sizes, color=BLUE, clip_on=False, zorder=3)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
     axes.tick_params(labelbottom=False)
-    _grid(axes)
+    plain_axes(axes)
     below = figure.add_subplot(grid[1], sharex=axes)
     edges = [b["low"] for b in bins]
     widths = [b["high"] - b["low"] for b in bins]
     counts = [b["utterances"] for b in bins]
     below.bar(edges, counts, widths, align="edge", color=BLUE, alpha=0.35, edgecolor="white")
     below.set(xlabel="confidence of the predicted class", ylabel="utterances")
-    _grid(below)
+    plain_axes(below)
     return figure
-
-
-def to_png(figure: Figure, dpi: int = 160) -> bytes:
-    """Return a figure as PNG bytes; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def save_figure(figure: Figure, path: str | Path, dpi: int = 160) -> None:
-    """Write a figure as a PNG file, whole or not at all."""
-    atomic_write(path, to_png(figure, dpi))
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure, sizes in inches, that draws without a display."""
-    import logging
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _grid(axes: Axes) -> None:
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b9c2ca")
-    axes.tick_params(colors=QUIET, labelsize=8)
-    _quiet(axes)
-
-
-def _quiet(axes: Axes) -> None:
-    """Set titles and axis names in one size and ink."""
-    for words in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        words.set_color(INK)
-        words.set_fontsize(9.5)
-
-
-def _look(name: str, names: Sequence[str]) -> tuple[str, str]:
-    """Return colour and marker of an emotion."""
-    if name in _EMOTIONS:
-        return _EMOTIONS[name]
-    return _OTHERS[names.index(name) % len(_OTHERS)]
-
-
-def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    margin = 0.05 * (high - low) or 0.5
-    return low - margin, high + margin
-
-
-def printable(labels: Sequence[str]) -> list[str]:
-    """Return labels as the font can draw them; others by number, as the report's tables do."""
-    return [
-        label if all(ord(c) < 0x250 for c in label) else f"#{k + 1}"
-        for k, label in enumerate(labels)
-    ]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from emoflow.data.paths import atomic_write
 from emoflow.evaluation import page as html
 from emoflow.evaluation import plots
+from emoflow.evaluation.drawing import to_png
 from emoflow.evaluation.results import main_subset
 from emoflow.evaluation.run_folder import RunFolder
 from emoflow.evaluation.run_pictures import curves, plane, scatter
@@ -165,15 +166,14 @@ def _classes(run: RunFolder) -> str:
     subset = main_subset(list(test["subsets"]))
     details, labels = test["details"][subset], list(test["labels"])
     counts = (test.get("training") or {}).get("counts") or {}
-    plain = plots.printable(labels) == labels
     rows = [
         [
-            label if plain else f"#{k + 1} {label}",
+            label,
             *(number(details["per_class"][label][m]) for m in ("recall", "precision", "f1")),
             details["per_class"][label]["support"],
             int(counts[label]) if label in counts else None,
         ]
-        for k, label in enumerate(labels)
+        for label in labels
     ]
     header = ["emotion", "recall", "precision", "F1", "tested", "trained"]
     kinds: tuple[tuple[Literal["counts", "rows"], str], ...] = (
@@ -182,7 +182,7 @@ def _classes(run: RunFolder) -> str:
     )
     figures = [
         html.picture(
-            plots.to_png(plots.confusion_figure(details["confusion"], labels, (part,))),
+            to_png(plots.confusion_figure(details["confusion"], labels, (part,))),
             f"Confusion matrix of {len(labels)} emotions, {caption}",
         )
         for part, caption in kinds
@@ -191,7 +191,7 @@ def _classes(run: RunFolder) -> str:
     if len(test["subsets"]) > 1:
         pictures = [
             html.picture(
-                plots.to_png(
+                to_png(
                     plots.confusion_figure(test["details"][name]["confusion"], labels, ("rows",))
                 ),
                 f"Confusion matrix from {name}",
@@ -219,7 +219,7 @@ def _calibration(run: RunFolder) -> str:
         f"on the whole it is {verdict}, by {100 * abs(sure):.1f} points."
     )
     return html.text(words) + html.picture(
-        plots.to_png(plots.reliability_figure(bins)),
+        to_png(plots.reliability_figure(bins)),
         "Share of right predictions against confidence",
         "On the dashed line it is right as often as it says.",
     )

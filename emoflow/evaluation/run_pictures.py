@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from emoflow.evaluation import page as html
 from emoflow.evaluation import plots
+from emoflow.evaluation.drawing import to_png
 from emoflow.evaluation.results import main_subset, scored
 from emoflow.evaluation.run_folder import RunFolder
 
@@ -45,7 +46,7 @@ def plane(run: RunFolder) -> str:
     alt = "Utterances on the valence-arousal plane"
     return html.pictures(
         *(
-            html.picture(plots.to_png(f), f"{alt}, {p.title}")
+            html.picture(to_png(f), f"{alt}, {p.title}")
             for f, p in zip(figures, panels, strict=True)
         )
     ) + html.text(caption, "quiet")
@@ -75,7 +76,7 @@ def curves(run: RunFolder) -> list[str]:
         )
         for part in parts
     ]
-    return [html.picture(plots.to_png(f), "Learning curve by epoch") for f in figures if f]
+    return [html.picture(to_png(f), "Learning curve by epoch") for f in figures if f]
 
 
 def scatter(run: RunFolder) -> str:
@@ -85,7 +86,7 @@ def scatter(run: RunFolder) -> str:
         return ""
     figure = plots.values_figure(rows[target], rows[f"predicted_{target}"], target)
     return html.picture(
-        plots.to_png(figure),
+        to_png(figure),
         f"Predicted against true {target}",
         "Test utterances; on the dashed line the prediction is right.",
     )

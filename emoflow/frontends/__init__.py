@@ -1,4 +1,4 @@
-"""Front ends: raw speech and text to what nets read.
+"""Front ends: raw speech, text and signals to what nets read.
 
 Names are imported when they are first used, so that the text tools load no torch.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emoflow.frontends.jamo_tokenizer import JamoTokenizer
     from emoflow.frontends.kobert_tokenizer import KoBERTTokenizer
     from emoflow.frontends.logmel import LogMel, LogMelConfig
+    from emoflow.frontends.signals import SignalFeatures, SignalOptions, signal_features
     from emoflow.frontends.tokenizers import load_tokenizer, tokenizer_from_state
     from emoflow.frontends.transcripts import (
         clean_transcript,
@@ -41,6 +42,8 @@ _HOMES = {
     "KoBERTTokenizer": "kobert_tokenizer",
     "LogMel": "logmel",
     "LogMelConfig": "logmel",
+    "SignalFeatures": "signals",
+    "SignalOptions": "signals",
     "SpeechFunctionals": "functionals",
     "SpeedPerturbation": "augment_speech",
     "TextAugmentation": "augment_text",
@@ -49,6 +52,7 @@ _HOMES = {
     "decode_transcript": "transcripts",
     "load_tokenizer": "tokenizers",
     "sentence_name": "transcripts",
+    "signal_features": "signals",
     "tokenizer_from_state": "tokenizers",
 }
 
@@ -63,6 +67,8 @@ __all__ = [
     "KoBERTTokenizer",
     "LogMel",
     "LogMelConfig",
+    "SignalFeatures",
+    "SignalOptions",
     "SpeechFunctionals",
     "SpeedPerturbation",
     "TextAugmentation",
@@ -71,6 +77,7 @@ __all__ = [
     "decode_transcript",
     "load_tokenizer",
     "sentence_name",
+    "signal_features",
     "tokenizer_from_state",
 ]
 

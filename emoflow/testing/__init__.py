@@ -1,6 +1,7 @@
 """Small corpora in the real layouts, with synthetic content, for tests and for trying things out.
 
-Nothing needs a licence or a download; numpy, scipy and soundfile are enough.
+Nothing needs a licence or a download; numpy, scipy and soundfile are enough, but videos
+need PyAV.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from emoflow.testing.iemocap import write_iemocap
 from emoflow.testing.kemdy19 import write_kemdy19
 from emoflow.testing.kemdy20 import session_numbers, write_demo_corpus
 from emoflow.testing.mixed import write_mixed
+from emoflow.testing.multimodal_video import write_multimodal_video
 from emoflow.testing.small import write_emotiontts, write_manifest, write_ravdess
 from emoflow.testing.speech import Manner, Voice, draw_voice, synthesise
 from emoflow.testing.text_corpora import write_kote, write_meld
@@ -44,5 +46,6 @@ __all__ = [
     "write_manifest",
     "write_meld",
     "write_mixed",
+    "write_multimodal_video",
     "write_ravdess",
 ]

@@ -151,7 +151,10 @@ def test_wrong_roots(tmp_path: Path) -> None:
         read(tmp_path / "nowhere")
     root = tmp_path / "corpus"
     root.mkdir()
-    with pytest.raises(CorpusError, match=r"not the emergency(.|\n)*0 json and 0 wav(.|\n)*unpack"):
+    with pytest.raises(CorpusError, match=r"not the emergency(.|\n)*0 json and 0 wav(.|\n)*give"):
+        read(root)
+    (root / "[라벨]8.전기사고.zip.part0").touch()
+    with pytest.raises(CorpusError, match=r"part0 first: emoflow unpack .*corpus FOLDER; then"):
         read(root)
     place(root, annotation(), wav="")
     with pytest.raises(CorpusError, match="1 json and 0 wav files"):

@@ -256,7 +256,7 @@ def test_wrong_roots(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no 감성대화말뭉치(.|\n)*Training and Validation"):
         _ = EmotionalDialogue(root=str(root)).table
     (root / "download.zip.part0").touch()
-    with pytest.raises(CorpusError, match=r"→ unpack .*download\.zip\.part0 first"):
+    with pytest.raises(CorpusError, match=r"→ unpack .*download\.zip\.part0 first: emoflow unpack"):
         _ = EmotionalDialogue(root=str(root)).table
     workbook(root / f"{STEM}Training.xlsx", ROW, header=["번호", *HEADER[1:5], "감정", *HEADER[6:]])
     with pytest.raises(CorpusError, match=r"Training\.xlsx: no column 감정_대분류; it has 번호"):

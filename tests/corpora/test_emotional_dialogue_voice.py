@@ -209,7 +209,7 @@ def test_wrong_roots(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no script table \(\.csv, \.xlsx\)"):
         _ = EmotionalDialogueVoice(root=str(root)).table
     (root / "대본.zip").touch()
-    with pytest.raises(CorpusError, match=r"unpack .*대본\.zip first"):
+    with pytest.raises(CorpusError, match=r"unpack .*대본\.zip first: emoflow unpack"):
         _ = EmotionalDialogueVoice(root=str(root)).table
     path = script(root / "남.csv", ROW, header=["NO.", *HEADER[1:5], "감정", *HEADER[6:]])
     with pytest.raises(CorpusError, match=r"남\.csv: no column 감정_대분류; it has NO\."):

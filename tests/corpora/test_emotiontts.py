@@ -9,6 +9,7 @@ import soundfile
 
 from emoflow.corpora import EmotionTTS
 from emoflow.errors import CorpusError
+from tests.corpora.fuzz import survives_damage
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "emotiontts_ko"
 
@@ -73,6 +74,26 @@ def test_wrong_roots(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CorpusError, match=r"not emotiontts_open_db(.|\n)*holds emotional-to"):
         _ = EmotionTTS(root=str(tmp_path / "empty")).table
+
+
+def test_an_empty_transcript_gives_way_to_the_script(tmp_path: Path) -> None:
+    write(tmp_path, "nea00001", transcript=" ", script="대본 대로")
+    write(tmp_path, "nea00101", transcript="", script="")
+    corpus = EmotionTTS(root=str(tmp_path))
+    assert [u.text for u in corpus.table] == ["대본 대로", None]
+    assert corpus.notes["transcripts without words"] == 3
+    assert corpus.notes["utterances without a transcript"] == 1
+
+
+@pytest.mark.parametrize("folder", ["transcript", "script"])
+def test_damaged_texts(tmp_path: Path, folder: str) -> None:
+    texts = {"transcript": "말한 대로, 그대로요.", "script": "대본 대로"}
+    if folder == "script":
+        del texts["transcript"]
+    write(tmp_path, "nea00001", **texts)
+    write(tmp_path, "nea00101", **texts)
+    path = tmp_path / "emotional-to-emotional" / "nea" / folder / "nea00001.txt"
+    survives_damage(lambda: EmotionTTS(root=str(tmp_path), on_bad_utterance="skip"), path)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="emotiontts_open_db is not on this machine")

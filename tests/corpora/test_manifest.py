@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 
 from emoflow.corpora import Manifest
-from emoflow.errors import AudioError, CorpusError, LabelError
+from emoflow.errors import AudioError, ConfigError, CorpusError, LabelError
 from emoflow.types import Rating, Speech, Utterance
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -201,3 +202,17 @@ def test_a_changed_table_is_read_again(folder: Path) -> None:
     assert list(read(path)) == ["x"]
     csv_of(folder, ["id,text", "x,네", "y,아니요"])
     assert sorted(read(path)) == ["x", "y"]
+
+
+def test_videos_without_pyav_are_no_reason_to_skip(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the index would lack them still when PyAV is there."""
+    (folder / "film.mp4").write_bytes(b"film")
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = csv_of(folder, ["id,speech,text", "1,a.wav,hello", "2,film.mp4,hello"])
+    with pytest.raises(ConfigError, match=r"emoflow\[video\]"):
+        read(path, on_bad_utterance="skip")
+    monkeypatch.undo()
+    with pytest.raises(AudioError, match=r"film\.mp4"):
+        read(path)

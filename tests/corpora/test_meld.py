@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoflow.corpora.meld import MELD
+from emoflow.data.audio import read_speech
 from emoflow.data.protocol import Protocol
 from emoflow.errors import CorpusError, LabelError
 from emoflow.testing.text_corpora import write_meld
-from emoflow.types import Utterance
+from emoflow.testing.video import gray_pictures, write_video
+from emoflow.types import Speech, Utterance
 from tests.corpora.fuzz import survives_damage
 
 HEADER = (
@@ -25,7 +27,7 @@ HEADER = (
 TIMES = '4,7,"00:20:57,256","00:21:00,049"'
 ABSENT = "utterances whose speech is not extracted from their clip (text only)"
 
-
+pytest.importorskip("av", reason="clips are read by PyAV")
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
@@ -139,9 +141,41 @@ def test_clips_that_are_broken_absent_or_nobodys(tmp_path: Path) -> None:
     assert corpus.notes == {
         ABSENT: 4,
         "files of extracted speech without any sound": 1,
+        "clips that cannot be read": 1,
         "audio files that repeat an utterance (the first one counts)": 1,
         "audio files that lie in no split's folder": 1,
         "audio files without a row": 1,
+    }
+
+
+def test_speech_in_the_clips_themselves(tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    write(root, "train", *(row("Said.", 0, turn) for turn in range(5)))
+    wave = np.full(16_384, 0.1, np.float32)
+    folder = root / "train_splits"
+    for turn in range(4):
+        write_video(folder / f"dia0_utt{turn}.mp4", gray_pictures([90] * 30), wave)
+    write_video(folder / "dia0_utt4.mp4", gray_pictures([90] * 30), None)
+    write_video(folder / "again" / "dia0_utt3.mkv", None, wave)
+    extracted = clip(folder / "z" / "dia0_utt1.wav")  # goes before the clip
+    clip(folder / "dia0_utt2.wav", 0)
+    corpus, utterances = read(root)
+    found = {u.id: u.speech and Path(u.speech.path) for u in utterances}
+    assert found == {
+        "train_dia0_utt0": folder / "dia0_utt0.mp4",
+        "train_dia0_utt1": extracted,
+        "train_dia0_utt2": folder / "dia0_utt2.mp4",
+        "train_dia0_utt3": folder / "dia0_utt3.mp4",
+        "train_dia0_utt4": None,
+    }
+    assert corpus.table.column("seconds")[0] == pytest.approx(1.024)
+    assert read_speech(utterances[0].speech or Speech("")).shape == (16_384,)
+    assert corpus.notes == {
+        "splits whose table is absent": 2,
+        "files of extracted speech without any sound": 1,
+        "audio files that repeat an utterance (the first one counts)": 1,
+        "clips that cannot be read": 1,
+        ABSENT: 1,
     }
 
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from emoflow.data.audit import audit, refuse_overlap
@@ -144,7 +145,9 @@ def test_same_span_of_a_file():
     assert (finding.kind, finding.examples) == ("audio", ("toy/u0 = toy/u2",))
 
 
-def test_same_rows():
+@pytest.mark.parametrize("most", [8, 1 << 62])
+def test_same_rows(monkeypatch, most):
+    monkeypatch.setattr("emoflow.data.audit._MOST_COMBINATIONS", most)
     same = {"speaker": "spk0", "text": "text 0"}
     rows = [*clean(), ("test", said(3, **same)), ("validation", said(4, **same, emotion="happy"))]
     found = audit(*official(rows))
@@ -228,6 +231,12 @@ class Columns:
         if name == "speech_path":
             return np.array([f"/corpus/{i:06d}.wav" for i in range(len(self))], dtype=object)
         return self.small.column(name)[self.rows]
+
+    def codes(self, name):
+        if name == "speech_path":
+            return np.arange(len(self)), pa.array(self.column(name))
+        codes, names = self.small.codes(name)
+        return codes[self.rows], names
 
 
 @pytest.mark.parametrize(("count", "limit"), [(13_462, 1.0), (100_000, 4.0)])

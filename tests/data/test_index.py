@@ -211,3 +211,45 @@ def test_indexing_keeps_only_a_few_utterances_in_memory(
     monkeypatch.setattr(module, "_fault", fault)
     assert len(load_index("toy", {}, lambda: [], many).table) == 1500
     assert most < 400
+
+
+class Counted(Utterance):
+    """An utterance that says how many of them are in memory."""
+
+    alive = most = 0
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(**fields)
+        Counted.alive += 1
+        Counted.most = max(Counted.most, Counted.alive)
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+def test_a_table_is_written_from_few_utterances_at_a_time(reader: Reader) -> None:
+    some = (Counted(id=str(i % 49_000), corpus="toy", text=str(i)) for i in range(50_000))
+    found = load_index("toy", {}, lambda: [], lambda _: some, "skip")
+    assert Counted.most < 18_000
+    assert len(found.table) == 49_000
+    assert {s.reason for s in found.skipped} == {"its id occurs a second time"}
+    assert len(found.skipped) == 1000
+    assert found.table.column("text").tolist() == found.table.column("id").tolist()
+
+
+def test_files_that_many_utterances_share_are_opened_once(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    inspect = module.inspect_audio
+    monkeypatch.setattr(module, "inspect_audio", lambda p: (opened.append(p), inspect(p))[1])
+    monkeypatch.setattr(module, "_CHUNK", 1000)
+    path = str(reader.root / "a.wav")
+    spans = [
+        Utterance(id=f"{i}", corpus="toy", speech=Speech(path, i / 2000, (i + 1) / 2000))
+        for i in range(1000)
+    ]
+    found = load_index("toy", {}, lambda: [], lambda _: spans)
+    assert opened == [path]
+    facts = os.stat(path)
+    assert list(found.table.files()) == [(path, facts.st_size, facts.st_mtime_ns)]

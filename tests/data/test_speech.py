@@ -30,7 +30,8 @@ def indexed(*utterances):
     files = {}
     for path in paths:
         found = os.stat(path)
-        files[path] = SpeechFile(inspect_audio(path).seconds, found.st_size, found.st_mtime_ns)
+        info = inspect_audio(path)
+        files[path] = SpeechFile(info.seconds, found.st_size, found.st_mtime_ns, info.native)
     return UtteranceTable.build(utterances, files)
 
 
@@ -74,7 +75,6 @@ def test_prepare_some_rows_without_decoding_again(table, tmp_path, monkeypatch):
     assert reader.prepare(rows) == 2
     again = SpeechReader(table, root=tmp_path / "store")
     monkeypatch.setattr("emoflow.data.speech.read_speech", None)
-    monkeypatch.setattr("emoflow.data.speech.inspect_audio", None)
     assert again.prepare(rows) == 0
     assert len(again[rows[0]]) == 8000
 

@@ -160,3 +160,59 @@ def test_many_chunks_are_sorted_together() -> None:
     some = (BARE.with_(id=f"{(i * 7919) % count:05d}") for i in range(count))
     ids = UtteranceTable.build(some).column("id")
     assert ids.tolist() == [f"{i:05d}" for i in range(count)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(utterances, max_size=12))
+def test_a_written_table_is_the_built_one_without_repeated_ids(
+    tmp_path_factory: pytest.TempPathFactory, some: list[Utterance]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "w.arrow"
+    first: dict[str, Utterance] = {}
+    for one in some:
+        first.setdefault(one.key, one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emoflow.data.table.ROWS_AT_ONCE", 3)
+        patch.setattr("emoflow.data.rows._SORTED_ROWS", 2)
+        repeated: list[Utterance] = []
+        table = UtteranceTable.write(path, ((one, None) for one in some), repeated.append)
+    expected = sorted(first.values(), key=lambda u: u.key)
+    assert list(table) == expected
+    others = [one for one in some if one is not first[one.key]]
+    assert repeated == sorted(others, key=lambda u: u.key)
+    rows = [len(expected) - 1 - row for row in range(len(expected))]
+    assert list(table.select(rows)) == expected[::-1]
+    assert table.column("text", rows).tolist() == [u.text for u in expected[::-1]]
+    assert table.digest("text") == UtteranceTable.build(expected).digest("text")
+    assert not list(path.parent.glob("*.unsorted"))
+
+
+def test_columns_as_numbers() -> None:
+    some = [BARE.with_(id=str(i), sex=s) for i, s in enumerate(["b", None, "a", "", "b"])]
+    codes, names = UtteranceTable.build(some).codes("sex")
+    assert codes.tolist()[1:4:2] == [-1, -1]
+    assert [names[c].as_py() for c in codes[[0, 2, 4]]] == ["b", "a", "b"]
+    assert UtteranceTable.build(some).present("sex").tolist() == [True, False, True, True, True]
+    assert len(UtteranceTable.build([]).codes("sex")[1]) == 0
+
+
+def test_a_column_s_hash_says_what_is_in_it() -> None:
+    tables = [UtteranceTable.build([BARE.with_(text=t)]) for t in ("a", "b", None, "", "a")]
+    digests = [table.digest("text") for table in tables]
+    assert digests[0] == digests[4]
+    assert len(set(digests)) == 4
+
+
+def test_finding_by_key_or_id() -> None:
+    table = UtteranceTable.build([BARE, FULL, BARE.with_(corpus="d")])
+    assert table.find(["c/a0", "a0", "a1", "d/a0", "x", "c/x"]).tolist() == [0, 2, 1, 2, -1, -1]
+    assert table.find([]).tolist() == []
+
+
+def test_files_are_listed_once() -> None:
+    files = {"/x/a.wav": SpeechFile(4.0, 123, 456, native=True)}
+    spans = [Speech("/x/a.wav"), Speech("/x/a.wav", 1.0), Speech("/x/b.wav"), None]
+    some = [BARE.with_(id=str(i), speech=speech) for i, speech in enumerate(spans)]
+    table = UtteranceTable.build(some, files)
+    assert sorted(table.files()) == [("/x/a.wav", 123, 456), ("/x/b.wav", -1, -1)]
+    assert table.column("speech_native").tolist() == [True, True, False, False]

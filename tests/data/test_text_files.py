@@ -5,7 +5,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from emoflow.data import text_files
 from emoflow.data.text_files import (
+    open_text,
     read_csv,
     read_json,
     read_sheet,
@@ -25,6 +27,23 @@ def test_korean_text_in_either_encoding(tmp_path: Path, encoding: str) -> None:
     assert read_text(path) == '감정,뜻\r\n기쁨,"하나, 둘"\r\n'
     assert read_csv(path) == [["감정", "뜻"], ["기쁨", "하나, 둘"]]
     assert read_table(path) == read_csv(path)
+
+
+@pytest.mark.parametrize("block", [1, 3, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_opened_text_is_the_read_one(
+    tmp_path: Path, encoding: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "_BLOCK", block)
+    path = tmp_path / "라벨.csv"
+    path.write_bytes("감정,뜻\r\n뷁,하나\n".encode(encoding))
+    with open_text(path) as file:
+        assert list(file) == ["감정,뜻\r\n", "뷁,하나\n"]
+    path.write_bytes("끝".encode(encoding)[:-1])
+    with pytest.raises(CorpusError, match=r"라벨\.csv: its text is neither UTF-8 nor CP949"):
+        open_text(path)
+    with pytest.raises(CorpusError, match=r"missing\.csv: cannot be read"):
+        open_text(tmp_path / "missing.csv")
 
 
 def test_what_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
