@@ -142,9 +142,9 @@ def _further(extra: NDArray[Any], taken: set[str]) -> dict[str, NDArray[Any]]:
     found = {}
     for name in names:
         values = [None if not one else one.get(name) for one in extra]
-        plain = all(v is None or isinstance(v, str | int) for v in values)
-        distinct = {v for v in values if v is not None}
-        if plain and _FEWEST <= len(distinct) <= _MOST and name not in {*taken, "first"}:
+        if name in {*taken, "first"} or not all(isinstance(v, str | int | None) for v in values):
+            continue
+        if _FEWEST <= len({v for v in values if v is not None}) <= _MOST:
             column = np.empty(len(values), dtype=object)
             column[:] = [None if v is None else str(v) for v in values]
             found[name] = column

@@ -24,6 +24,7 @@ from emoflow.studies import contents
 from emoflow.studies.describe import describe
 from emoflow.studies.facts import gather_facts
 from emoflow.studies.raters import raters
+from emoflow.studies.sections import count_by
 from tests.commands.test_loggers import config
 from tests.corpora.toy import ALLOW, Toy, rows, write
 
@@ -183,6 +184,25 @@ def test_words_of_the_test_split_are_not_told(tmp_path: Path) -> None:
     words = set(found["word"])
     assert words & {f"secrets{n:02d}" for n in range(8)}
     assert not words & heldout
+
+
+def test_further_columns_group_where_they_are_few_and_plain(tmp_path: Path) -> None:
+    table_rows = rows(speakers=4, each=8)
+    for number, row in enumerate(table_rows):
+        row["extra"] = {"place": "가나다"[number % 3], "take": number % 2, "number": number}
+        row["extra"] |= {"boxes": [[number, 1.5]], "first": "sad", "level": number / 3}
+        if number % 5 == 0:
+            row["extra"] = {}
+    facts = gather_facts(Toy(str(write(tmp_path / "toy", table_rows)), protocol=ALLOW))
+    assert set(facts.groupings) == {"split", "speaker", "session", "place", "take", "number"}
+    places = count_by(facts, "place")
+    assert set(places) == {"가", "나", "다"}
+    sad = facts.labels.index("sad")
+    for place, counts in places.items():
+        here = [r for r in table_rows if r["extra"].get("place") == place]
+        alone = [r for r in here if r["emotion"] == "sad"]
+        tied = [r for r in here if r["emotion"] is None]  # sad and fear
+        assert counts[sad] == len(alone) + len(tied)
 
 
 def test_duplicates_are_found(tmp_path: Path) -> None:
