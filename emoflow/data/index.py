@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from emoflow import __version__
+from emoflow.data.archives import unpack_first
 from emoflow.data.audio import inspect_audio, span_error, span_fits
 from emoflow.data.paths import atomic_write, cache_folder, clear_old
 from emoflow.data.progress import batches, in_threads, progress
@@ -28,6 +29,7 @@ BadUtterance = Literal["error", "skip"]
 _VERSION = 1  # of the index's own format and checks
 _CHUNK = 32  # utterances, or files, that a thread looks at in one go
 _KNOWN_FILES = 65_536  # whose headers are remembered: many utterances may lie in one file
+_FOLDER_FIX = "Give the corpus's folder with --data.root PATH."
 _SKIP_FIX = "Repair it, or leave it out and count it with data.on_bad_utterance: skip."
 
 
@@ -118,9 +120,11 @@ def list_files(root: str | Path) -> Iterator[FileFact]:
                     elif entry.is_file():
                         facts = entry.stat()
                         yield FileFact(entry.path, facts.st_size, facts.st_mtime_ns)
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except FileNotFoundError as error:
+            raise CorpusError(f"{folder}: no such folder", _FOLDER_FIX) from error
+        except NotADirectoryError as error:
             raise CorpusError(
-                f"{folder}: no such folder", "Give the corpus's folder with --data.root PATH."
+                f"{folder}: a file, not a folder", unpack_first(folder, _FOLDER_FIX)
             ) from error
         except PermissionError as error:
             raise CorpusError(

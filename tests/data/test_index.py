@@ -177,6 +177,17 @@ def test_nothing_found(reader: Reader, tmp_path: Path) -> None:
     assert "--data.root" in caught.value.fix
 
 
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    packed = tmp_path / "down load.zip"
+    packed.write_bytes(b"PK")
+    with pytest.raises(CorpusError, match=r"a file, not a folder") as caught:
+        list(list_files(packed))
+    assert f"emoflow unpack '{packed}' FOLDER" in str(caught.value)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CorpusError, match=r"notes\.txt: a file, not a folder(.|\n)*--data\.root"):
+        list(list_files(tmp_path / "notes.txt"))
+
+
 def test_listing_passes_over_hidden_files_and_survives_links(tmp_path: Path) -> None:
     root = tmp_path / "r"
     (root / "sub").mkdir(parents=True)
