@@ -18,14 +18,17 @@ __all__ = [
     "banner",
     "cards",
     "details",
+    "download",
     "escape",
     "facts",
+    "image",
     "listing",
     "page",
     "picture",
     "pictures",
     "score_table",
     "section",
+    "sound",
     "table",
     "text",
 ]
@@ -190,11 +193,25 @@ def cards(
 
 def picture(png: bytes, alt: str, caption: str = "") -> str:
     """Return a picture with its bytes inside the page."""
-    data = base64.b64encode(png).decode()
     width = int(0.64 * int.from_bytes(png[16:20], "big"))  # the header's pixels, at 160 per inch
     under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    image = f'<img src="data:image/png;base64,{data}" width="{width}" alt="{escape(alt)}">'
-    return f"<figure>{image}{under}</figure>"
+    return f"<figure>{image(png, alt, width)}{under}</figure>"
+
+
+def image(png: bytes, alt: str, width: int | None = None) -> str:
+    """Return a picture without a frame, ``width`` pixels of the page wide or as wide as it is."""
+    wide = "" if width is None else f' width="{width}"'
+    return f'<img src="{_inside("image/png", png)}"{wide} alt="{escape(alt)}">'
+
+
+def sound(flac: bytes) -> str:
+    """Return a player with its FLAC file inside the page."""
+    return f'<audio controls preload="none" src="{_inside("audio/flac", flac)}"></audio>'
+
+
+def download(name: str, csv: bytes) -> str:
+    """Return a link to a CSV file that lies inside the page."""
+    return f'<a download="{escape(name)}" href="{_inside("text/csv", csv)}">{escape(name)}</a>'
 
 
 def pictures(*found: str) -> str:
@@ -235,6 +252,10 @@ def details(summary: str, inner: str) -> str:
 def text(words: str, kind: str = "") -> str:
     """Return a paragraph of escaped text."""
     return f'<p class="{kind}">{escape(words)}</p>' if kind else f"<p>{escape(words)}</p>"
+
+
+def _inside(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _line(

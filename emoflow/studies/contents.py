@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections import defaultdict
 from collections.abc import Sequence
@@ -214,9 +213,5 @@ def _sound(corpus: Corpus, row: int, alt: str) -> str:
     figure = pictures.mel_figure(mels[0, 0].numpy(), len(samples) / SAMPLE_RATE, config.high_hz)
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    image = base64.b64encode(to_png(figure, dpi=110)).decode()
-    return (
-        f'<img src="data:image/png;base64,{image}" alt="Mel spectrogram, {html.escape(alt)}">'
-        f'<audio controls preload="none" src="data:audio/flac;base64,{data}"></audio>'
-    )
+    picture = html.image(to_png(figure, dpi=110), f"Mel spectrogram, {alt}")
+    return picture + html.sound(buffer.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -79,14 +78,11 @@ def _show(name: str, frame: pd.DataFrame, caption: str = "", shown: int = _SHOWN
     rows = [[_cell(v) for v in row] for row in frame.head(shown).itertuples(index=False)]
     numeric = [frame[c].dtype.kind in "fiu" for c in frame.columns]
     left = next((k for k, number in enumerate(numeric) if number), len(numeric))
-    content = base64.b64encode(to_csv(frame)).decode()
     more = f"the first {shown} of {len(frame):,} rows; " if len(frame) > shown else ""
-    link = (
-        f'<p class="quiet"><small>{more}<a download="{html.escape(name)}.csv" '
-        f'href="data:text/csv;base64,{content}">{html.escape(name)}.csv</a></small></p>'
-    )
+    link = html.download(f"{name}.csv", to_csv(frame))
+    below = f'<p class="quiet"><small>{more}{link}</small></p>'
     header = [str(c) for c in frame.columns]
-    return html.table(header, rows, caption=caption, text_columns=max(1, left)) + link
+    return html.table(header, rows, caption=caption, text_columns=max(1, left)) + below
 
 
 def emotions(facts: CorpusFacts) -> Section:

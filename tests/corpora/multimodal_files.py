@@ -15,6 +15,8 @@ from emoflow.types import Utterance
 
 BOX = {"xtl": 2, "ytl": 4.5, "xbr": "30", "ybr": 40}
 
+NO_SOUND = "utterances of videos without usable sound (no speech)"
+
 
 def node(emotion: Any = "happy", valence: Any = 7, arousal: Any = 3) -> dict[str, Any]:
     return {"emotion": emotion, "valence": valence, "arousal": arousal}
