@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "score a run's best checkpoint on the test split again",
     "audit": "say which utterance is in which split, and what the splits share",
     "describe": "explore a corpus: one page of tables, pictures and sounds",
+    "cluster": "study a biosignal: its shapes, and whether they tell emotion; one page",
     "corpora": "list the corpora, print a data card, or check a copy on disk",
     "unpack": "unpack downloaded archives, split ones too, into a folder for a corpus",
     "manifest": "write any corpus as one table that reads back to the same utterances",

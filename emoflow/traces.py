@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SignalTrace"]
+__all__ = ["SignalRecording", "SignalTrace"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,3 +23,13 @@ class SignalTrace:
     unit: str
     rate_hz: float | None = None
     """Readings per second; ``None`` where they are irregular, or to be told from the times."""
+
+
+@dataclass(frozen=True, eq=False)
+class SignalRecording:
+    """What was recorded of one person without a break, and when utterances were spoken."""
+
+    traces: Mapping[str, SignalTrace] = field(default_factory=dict)
+    """Signal to its trace, all on one clock."""
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Id of an utterance to its start and end on that clock, in seconds."""

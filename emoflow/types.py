@@ -9,13 +9,18 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from emoflow.errors import LabelError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from emoflow.traces import SignalTrace
 
 __all__ = [
     "MODALITIES",
@@ -27,10 +32,12 @@ __all__ = [
     "Needs",
     "Rating",
     "Sex",
+    "SignalFrontEnd",
     "Speech",
     "Target",
     "Tokenizer",
     "Utterance",
+    "every_subset",
     "parse_emotion",
     "subset_name",
 ]
@@ -207,6 +214,34 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class SignalFrontEnd(Protocol):
+    """Biosignals to numbers. Picklable, and describable as plain data."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each number of a step is."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers per step."""
+        ...
+
+    def __call__(
+        self, signals: Mapping[str, SignalTrace], start: float, end: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return numbers (step, width) and which of them are known, at least one step.
+
+        ``start`` and ``end`` are the utterance's, in seconds on the clock of the signals.
+        """
+        ...
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data: equal data, equal numbers."""
+        ...
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a task asks of a corpus: which modalities, which target, which labels."""
@@ -219,6 +254,8 @@ class Needs:
     max_tokens: int = 64
     max_seconds: float | None = None
     """Speech beyond this is cut off."""
+    signals: SignalFrontEnd | None = None
+    """What becomes of biosignals."""
 
 
 @dataclass
@@ -246,10 +283,18 @@ class Batch:
     """(batch, token, width): output of a frozen text encoder, from the store."""
     text_frames: Tensor | None = None
     """(batch,) int64."""
+    signals: Tensor | None = None
+    """(batch, step, number) float32, 0 where unknown: features in one step, or readings."""
+    signals_known: Tensor | None = None
+    """(batch, step, number) bool."""
+    signal_steps: Tensor | None = None
+    """(batch,) int64."""
     speech_present: Tensor | None = None
     """(batch,) bool."""
     text_present: Tensor | None = None
     """(batch,) bool."""
+    signals_present: Tensor | None = None
+    """(batch,) bool: whether any number is known."""
     emotion: Tensor | None = None
     """(batch,) int64 class number, -1 where unknown."""
     emotion_votes: Tensor | None = None
@@ -269,7 +314,7 @@ class Batch:
     def keep(self, modalities: Sequence[str]) -> Batch:
         """Return the batch with only ``modalities`` present; the others count as absent."""
         changes: dict[str, Tensor | None] = {}
-        for modality in ("speech", "text"):
+        for modality in ("speech", "text", "signals"):
             present: Tensor | None = getattr(self, f"{modality}_present")
             if modality not in modalities and present is not None:
                 changes[f"{modality}_present"] = present.new_zeros(present.shape)
@@ -285,6 +330,12 @@ class Batch:
             value = getattr(self, f.name)
             changed[f.name] = None if value is None else function(value)
         return Batch(**changed)
+
+
+def every_subset(modalities: Sequence[Modality]) -> list[tuple[Modality, ...]]:
+    """Return every subset that is not empty, the largest first, each in the given order."""
+    sizes = range(len(modalities), 0, -1)
+    return [subset for size in sizes for subset in combinations(modalities, size)]
 
 
 def subset_name(modalities: Sequence[str]) -> str:

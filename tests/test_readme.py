@@ -51,7 +51,8 @@ def overrides() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for command, *words in command_lines():
         words = [word for word in words if word not in ("--print_config", "--help")]
-        if command in ("fit", "audit") and words:
+        _, words = take_option(words, "signal")  # of cluster
+        if command in ("fit", "audit", "cluster") and words:
             config, rest = take_option(words, "config")
             assert config is not None, words
             found.setdefault(config, []).extend(rest)

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 from emoflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emoflow.nets import NetConfig
 
 __all__ = ["Logging", "Stage", "find_config", "read_config", "read_stages", "stage_parser"]
 
@@ -44,11 +47,16 @@ class Stage:
     config: Any
     """Namespace of jsonargparse; ``dump`` gives its YAML."""
     parser: Any
+    net: NetConfig | None = None
+    """The task's net instead of the one in the config."""
 
     def plain(self) -> dict[str, Any]:
         """Return the whole config as plain data."""
         text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
-        return dict(yaml.safe_load(text))
+        content = dict(yaml.safe_load(text))
+        if self.net is not None:
+            content["task"]["init_args"]["net"] = self.net.to_plain()
+        return content
 
 
 def shipped_configs() -> Path:

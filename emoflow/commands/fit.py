@@ -17,7 +17,7 @@ from emoflow.errors import ConfigError
 if TYPE_CHECKING:
     from emoflow.corpora import Corpus
 
-__all__ = ["fit", "main"]
+__all__ = ["fit", "main", "read_corpus", "stage_folders", "take_option", "tiny_numbers_as_zero"]
 
 USAGE = """usage: emoflow fit --config CONFIG [--key value ...]
        emoflow fit --resume RUN
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
                 f"--resume takes no other options, there is {words[0]}",
                 "a resumed run keeps its config; start a new run to change an option",
             )
-        with _tiny_numbers_as_zero():
+        with tiny_numbers_as_zero():
             fit(_read_run(Path(resumed)), run_folder=Path(resumed))
         return 0
     assert config is not None
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         top, stages = read_stages(config, words)
         print(yaml.safe_dump(_content(top, stages), sort_keys=False, allow_unicode=True), end="")
         return 0
-    with _tiny_numbers_as_zero():
+    with tiny_numbers_as_zero():
         fit(config, words)
     return 0
 
@@ -157,7 +157,7 @@ def read_corpus(words: Sequence[str]) -> Corpus:
 
 
 @contextmanager
-def _tiny_numbers_as_zero() -> Iterator[None]:
+def tiny_numbers_as_zero() -> Iterator[None]:
     """Let numbers below 1e-38 be zero.
 
     Gradients fade on their way through a recurrent net, and a CPU multiplies matrices of such

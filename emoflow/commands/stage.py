@@ -6,24 +6,21 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
-import pandas as pd
 import yaml
 from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
 
-from emoflow import __version__
 from emoflow.commands.experiment import Stage
 from emoflow.commands.loggers import ConfusionLog, RunConfig, make_logger
 from emoflow.commands.machine import fast_precision, write_environment
-from emoflow.data.paths import atomic_path, atomic_write
-from emoflow.errors import CheckpointError, ConfigError, ProtocolError
-from emoflow.evaluation import evaluate, rater_ceiling, write_report
-from emoflow.evaluation.drawing import save_figure
-from emoflow.evaluation.plots import confusion_figure
+from emoflow.commands.scoring import best_checkpoint, test_stage
+from emoflow.data.paths import atomic_write
+from emoflow.errors import ConfigError, ProtocolError
+from emoflow.nets import NetConfig
 from emoflow.tasks import (
     AtomicCheckpointIO,
     BatchSeed,
@@ -33,29 +30,10 @@ from emoflow.tasks import (
     KeepFrozen,
     Task,
     WarmStart,
-    load_task,
     read_checkpoint,
 )
-from emoflow.tasks.checkpoints import check_note
 
-__all__ = ["best_checkpoint", "run_stage", "test_stage"]
-
-
-def best_checkpoint(run: str | Path) -> Path:
-    """Return the best checkpoint of a run folder, or the path itself if it is a checkpoint.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none.
-    """
-    path = Path(run)
-    found = path if path.is_file() else path / "checkpoints" / "best.ckpt"
-    if not found.is_file():
-        raise CheckpointError(
-            f"{path}: no best checkpoint there", "give a run folder that was fitted, or a .ckpt"
-        )
-    return found
+__all__ = ["retest_stage", "run_stage", "write_config"]
 
 
 class ProtocolFile(L.Callback):
@@ -107,11 +85,15 @@ def run_stage(
     folder.mkdir(parents=True, exist_ok=True)
     with _log_file(folder / "log.txt"):
         towers = {m: best_checkpoint(path) for m, path in warm_start.items()}
-        _take_towers(stage, towers)
+        if towers and stage.net is None:
+            stage = replace(stage, net=_with_towers(stage, towers))
         config = stage.config
         L.seed_everything(config.seed, workers=True, verbose=False)
         made = stage.parser.instantiate(config)
         task, corpus = made.task, made.data
+        if stage.net is not None:
+            L.seed_everything(config.seed, workers=True, verbose=False)
+            task = task.with_net(stage.net)
         if config.data.init_args.seed is None:
             corpus.seed = config.seed
         callbacks: list[L.Callback] = [RunConfig(stage.plain())]
@@ -132,51 +114,6 @@ def run_stage(
         for logger in trainer.loggers:
             logger.finalize("success")
         _finish_wandb(trainer)
-    return metrics
-
-
-def test_stage(
-    folder: Path,
-    trainer: L.Trainer,
-    corpus: Any,
-    *,
-    config: Mapping[str, Any],
-    before: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Score the best checkpoint; write predictions, metrics and report into ``folder``."""
-    path = best_checkpoint(folder)
-    checkpoint = read_checkpoint(path)
-    note = check_note(checkpoint, path=path)
-    task = load_task(path)
-    frames = []
-    if len(corpus.splits.validation):
-        loggers, trainer.loggers = trainer.loggers, []  # its epochs have been logged
-        trainer.validate(task, datamodule=corpus, verbose=False)
-        trainer.loggers = loggers
-        frames.append(_predictions(task, corpus, "validation"))
-    if corpus.splits.fingerprint != note["protocol"]["fingerprint"]:
-        raise ProtocolError(
-            f"{path} was trained under another split (fingerprint "
-            f"{note['protocol']['fingerprint'][:12]}, this corpus gives "
-            f"{corpus.splits.fingerprint[:12]})",
-            "test it on the corpus and with the protocol options of its config.yaml",
-        )
-    trainer.test(task, datamodule=corpus, verbose=False)
-    frames.append(_predictions(task, corpus, "test"))
-    metrics: dict[str, Any] = {}
-    if trainer.is_global_zero:
-        predictions = pd.concat(frames, ignore_index=True)
-        with atomic_path(folder / "predictions.parquet") as temporary:
-            predictions.to_parquet(temporary, index=False)
-        epochs = len(pd.read_csv(folder / "history.csv"))
-        metrics = _metrics(task, corpus, checkpoint, predictions, config, epochs)
-        if before:
-            metrics["stages"] = dict(before)
-        _write_confusion(folder, metrics, task)
-        write_report(folder, metrics)
-        text = json.dumps(metrics, ensure_ascii=False, indent=1, allow_nan=False)
-        atomic_write(folder / "metrics.json", text + "\n")  # last: it marks the stage as done
-    trainer.strategy.barrier("tested")
     return metrics
 
 
@@ -257,106 +194,22 @@ def _trainer(
     )
 
 
-def _take_towers(stage: Stage, towers: Mapping[str, Path]) -> None:
-    """Give the net the towers' own configs, so that the weights fit whatever was swept."""
-    if not towers:
-        return
-    plain = stage.plain()
+def _with_towers(stage: Stage, towers: Mapping[str, Path]) -> NetConfig:
+    """Return the net with the towers' own configs, so that the weights fit whatever was swept."""
+    plain = stage.plain()["task"]["init_args"]["net"]
+    own = plain["init_args"]
+    parts = ["encoder", "attention"]
+    if own.get("fusion") == "late":
+        parts.append("head")
     for modality, path in towers.items():
-        if f"task.init_args.net.init_args.{modality}" not in stage.config:
+        if modality not in own:
             raise ConfigError(
                 f"warm_start.{modality}: the task's net has no {modality} tower",
                 "use a net with that tower, such as MergedNetConfig",
             )
         net = read_checkpoint(path)["hyper_parameters"]["net"]["init_args"]
-        tower = {k: net[k] for k in ("encoder", "attention") if k in net} or net[modality]
-        plain["task"]["init_args"]["net"]["init_args"][modality] = tower
-    stage.config = stage.parser.parse_object(plain)
-
-
-def _predictions(task: Task, corpus: Any, split: str) -> pd.DataFrame:
-    """Return a table of the task's last predictions, one row per utterance and subset."""
-    frames = []
-    for subset, one in task.predictions.items():
-        frame: pd.DataFrame = corpus.rows_frame(one["rows"])
-        frame.insert(0, "split", split)
-        frame.insert(1, "subset", subset)
-        outputs = one["outputs"]
-        if task.target == "emotion":
-            labels = np.asarray(task.labels)
-            frame["emotion"] = corpus.truth(one["rows"], "emotion", task.labels)
-            frame["predicted"] = labels[outputs.argmax(axis=1)]
-            for column, label in enumerate(task.labels):
-                frame[f"p_{label}"] = outputs[:, column].astype(np.float64)
-        else:
-            frame[f"predicted_{task.target}"] = outputs.astype(np.float64)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _metrics(
-    task: Task,
-    corpus: Any,
-    checkpoint: Mapping[str, Any],
-    predictions: pd.DataFrame,
-    config: Mapping[str, Any],
-    epochs: int,
-) -> dict[str, Any]:
-    training = corpus.training_targets(task.target)
-    ceiling = corpus.ceiling(task.target, task.labels)
-    source = "what the corpus's generator makes possible"
-    if ceiling is None:
-        ceiling = _human_ceiling(task, corpus)
-        source = "leave one rater out"
-    net = task.net
-    assert net is not None
-    return {
-        "experiment": config["experiment"],
-        "task": type(task).__name__,
-        "version": __version__,
-        "protocol": corpus.protocol_summary(),
-        "corpus": {
-            "name": corpus.name,
-            "utterances": len(corpus.table),
-            "skipped": [skip._asdict() for skip in corpus.skipped],
-            "notes": dict(corpus.notes),
-        },
-        "warnings": list(corpus.warnings),
-        "training": {
-            "epochs": epochs,
-            "best_epoch": int(checkpoint["epoch"]),
-            "monitor": config["monitor"] or task.monitor if len(corpus.splits.validation) else None,
-            "utterances": len(training),
-            "parameters": sum(p.numel() for p in net.parameters()),
-        },
-        "splits": {
-            split: evaluate(
-                predictions[predictions["split"] == split],
-                labels=task.labels,
-                target=task.target,
-                training=training,
-                ceiling=ceiling,
-                ceiling_source=source,
-            )
-            for split in dict.fromkeys(predictions["split"])
-        },
-    }
-
-
-def _human_ceiling(task: Task, corpus: Any) -> dict[str, float] | None:
-    """Return how well one rater agrees with the others on the test split."""
-    if not corpus.table.present("raters")[corpus.splits.test].any():
-        return None
-    raters = (u.raters for u in corpus.table.select(corpus.splits.test))
-    known = [one for one in raters if one]
-    return rater_ceiling(known, task.target, task.labels) if known else None
-
-
-def _write_confusion(folder: Path, metrics: Mapping[str, Any], task: Task) -> None:
-    if task.target == "emotion":
-        first = next(iter(metrics["splits"]["test"]["details"].values()))
-        figure = confusion_figure(np.asarray(first["confusion"]), task.labels)
-        save_figure(figure, folder / "confusion.png")
+        own[modality] = {k: net[k] for k in parts if k in net} or net[modality]
+    return NetConfig.from_plain(plain)
 
 
 @contextmanager

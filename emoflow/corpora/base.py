@@ -18,6 +18,7 @@ from emoflow.corpora.checking import find_shortcuts, listen, source_digest
 from emoflow.corpora.loading import BatchOptions, make_loader
 from emoflow.corpora.records import protocol_facts, rows_frame
 from emoflow.corpora.selection import Selection, TextCopies, select
+from emoflow.corpora.signals import SignalReader, signal_reader
 from emoflow.corpora.targets import Ties, emotions
 from emoflow.data.audit import Audit, audit
 from emoflow.data.checks import SpeechFacts
@@ -30,6 +31,7 @@ from emoflow.data.table import UtteranceTable
 from emoflow.errors import ConfigError, EmoflowError
 from emoflow.frontends.augment_text import TextAugmentation
 from emoflow.labels import label_map as named_map
+from emoflow.traces import SignalRecording
 from emoflow.types import Batch, Modality, Needs, Target, Utterance
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class Corpus(L.LightningDataModule):
         self._heard: SpeechFacts | None = None
         self._shortcuts: tuple[Shortcut, ...] | None = None
         self._selection: Selection | None = None
+        self._signals: SignalReader | None = None
 
     # ---- what a subclass adds -------------------------------------------------------
 
@@ -147,9 +150,25 @@ class Corpus(L.LightningDataModule):
         """Return key to train, validation or test, if the corpus comes with a split."""
         return None
 
-    def ceiling(self, target: Target, labels: Sequence[str] = ()) -> Mapping[str, float] | None:
-        """Return the best scores that the labels allow, per metric, where they are known."""
+    def ceiling(self, target: Target, labels: Sequence[str] = ()) -> Mapping[str, Any] | None:
+        """Return the best scores that the labels allow, where they are known.
+
+        Per metric; or such a mapping per subset of modalities, such as ``speech+text``.
+        """
         return None
+
+    def read_signals(
+        self, files: Mapping[str, str], utterances: Sequence[Utterance]
+    ) -> SignalRecording:
+        """Return what a recording's signal files hold, and where its utterances lie in it.
+
+        Called once for all utterances whose ``signals`` are these ``files``. What is missing or
+        broken in a file is left out of the traces; an utterance whose place is not known has no
+        span.
+        """
+        raise ConfigError(
+            f"{self.name}: its biosignals cannot be read", "leave signals out of the task's net"
+        )
 
     def note(self, kind: str, count: int = 1) -> None:
         """Count an oddity that was survived; reports list it."""
@@ -236,9 +255,10 @@ class Corpus(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Read, check and decode the corpus into the caches; Lightning calls it once."""
-        table = self._read().table
-        if "speech" in self._needs().modalities:
+        table, needs = self._read().table, self._needs()
+        if "speech" in needs.modalities:
             SpeechReader(table).prepare()
+        self._signals = signal_reader(table, needs, self.read_signals)
 
     def make_splits(self) -> None:
         """Split the corpus and audit the splits, without refusing anything yet."""
@@ -266,6 +286,7 @@ class Corpus(L.LightningDataModule):
             )
         loud = self.audit.enforce(self.protocol)
         self._speech = SpeechReader(self.table)
+        self._signals = signal_reader(self.table, needs, self.read_signals)
         self._selection = select(
             self.table,
             {name: self.splits.rows(name) for name in SPLIT_NAMES},
@@ -322,9 +343,17 @@ class Corpus(L.LightningDataModule):
         """Return batches of any rows, each once, in the order that reads fastest."""
         return self._loader(np.asarray(rows, dtype=np.int64))
 
-    def training_batches(self) -> DataLoader[Batch]:
+    def training_batches(self, modalities: Sequence[Modality]) -> DataLoader[Batch]:
         """Return batches of the training utterances, each once and none augmented."""
-        return self.loader(self._ready.of("train"))
+        return make_loader(
+            self._ready,
+            self._ready.of("train"),
+            self.batch,
+            self._speech,
+            signals=self._signals,
+            modalities=modalities,
+            stores=self.stores,
+        )
 
     def _loader(self, rows: _Rows, *, training: bool = False) -> DataLoader[Batch]:
         trainer = self.trainer
@@ -333,6 +362,7 @@ class Corpus(L.LightningDataModule):
             rows,
             self.batch,
             self._speech,
+            signals=self._signals,
             stores=self.stores,
             training=training,
             balanced=self.balanced_sampling,

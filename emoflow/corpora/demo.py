@@ -35,7 +35,8 @@ class Demo(KEMDy20):
     **Speakers** Two per session, with voices of their own.
 
     **Labels** As KEMDy20's, neutral-heavy, from ten simulated raters who disagree. Arousal is
-    audible in pitch, loudness and tempo, valence is in the words, emotions need both.
+    audible in pitch, loudness and tempo, valence is in the words, emotions need both; biosignals
+    show, dimly, what else the raters saw of a person, and help with emotions only.
     ``ceiling.json`` beside the corpus holds what an ideal observer scores.
 
     **Citation** None.
@@ -83,19 +84,23 @@ class Demo(KEMDy20):
         self._write()
         return super().files()
 
-    def ceiling(self, target: Target, labels: Sequence[str] = ()) -> Mapping[str, float] | None:
-        """Return an ideal observer's scores from speech and text, if they fit ``labels``."""
+    def ceiling(self, target: Target, labels: Sequence[str] = ()) -> Mapping[str, Any] | None:
+        """Return an ideal observer's scores, if they fit ``labels``.
+
+        Returns
+        -------
+        mapping or None
+            Subset of speech, text and signals to metric to score, for all seven subsets; for the
+            three without signals where an older version wrote the corpus.
+        """
+        if target == "emotion" and labels and set(labels) != _LABELS:
+            return None
         try:
             content = (find_kemdy20(self.root) / "ceiling.json").read_text(encoding="utf-8")
-            scores = json.loads(content)["speech+text"]
-        except (CorpusError, OSError, ValueError, KeyError):
+            scores = json.loads(content)
+            return {subset: _of_target(found, target) for subset, found in scores.items()} or None
+        except (CorpusError, OSError, ValueError, TypeError, AttributeError):
             return None
-        regression = ("rmse_", "ccc_")
-        if target == "emotion":
-            if labels and set(labels) != _LABELS:
-                return None
-            return {n: score for n, score in scores.items() if not n.startswith(regression)}
-        return {n: score for n, score in scores.items() if n in {p + target for p in regression}}
 
     def _write(self) -> None:
         if not self._written and (self._own or _is_empty(self.root)):
@@ -106,6 +111,13 @@ class Demo(KEMDy20):
                 seed=self.corpus_seed,
             )
         self._written = True
+
+
+def _of_target(scores: Mapping[str, float], target: Target) -> dict[str, float]:
+    regression = ("rmse_", "ccc_")
+    if target == "emotion":
+        return {name: score for name, score in scores.items() if not name.startswith(regression)}
+    return {name: scores[name] for name in (p + target for p in regression) if name in scores}
 
 
 def _is_empty(root: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from emoflow.corpora.e4_kemdy import SIGNALS_OF_KEMDY19, kemdy19_id
+from emoflow.corpora.e4_kemdy import SIGNALS_OF_KEMDY19, kemdy19_id, kemdy19_recording
 from emoflow.corpora.kemdy_common import (
     KEMDY19,
     KEMDy,
@@ -20,6 +20,7 @@ from emoflow.corpora.kemdy_common import (
 from emoflow.corpora.kemdy_tables import AnnotationRow
 from emoflow.data.index import list_files
 from emoflow.errors import ConfigError, CorpusError, LabelError
+from emoflow.traces import SignalRecording
 from emoflow.types import Utterance
 
 __all__ = ["KEMDy19", "Role"]
@@ -75,8 +76,10 @@ class KEMDy19(KEMDy):
     words stay. Empty where nothing else was in them. ``sentence`` is the text itself: all pairs
     act the same scripts, so that sentences recur in every session.
 
-    **Signals** ``ECG``, ``EDA`` and ``TEMP``, one file per person and session; see
-    :func:`emoflow.corpora.e4_kemdy.kemdy19_signals`. Some sessions and recordings lack them.
+    **Signals** ``ECG`` (its unit and rate are not documented), ``EDA`` (µS) and ``TEMP`` (°C), one
+    file per person and session, in which scripts follow one another; they are laid an hour apart.
+    Some sessions and recordings lack them; see
+    :func:`emoflow.corpora.e4_kemdy.kemdy19_recording`.
 
     **Mended** Three rows of annotation are known to be wrong, one with another speaker's id and
     two that belong nowhere; they are put right or left out, and counted.
@@ -144,6 +147,12 @@ class KEMDy19(KEMDy):
                     self.skip(self._id(name, person), str(path), error)
         if unrated:
             self.note("wav or txt files without an annotation", len(unrated))
+
+    def read_signals(
+        self, files: Mapping[str, str], utterances: Sequence[Utterance]
+    ) -> SignalRecording:
+        """Return the rated person's signals, and when utterances were spoken, or heard."""
+        return kemdy19_recording(files, [utterance.id for utterance in utterances])
 
     def _utterance(
         self,

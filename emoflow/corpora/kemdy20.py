@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from emoflow.corpora.e4_kemdy import SIGNALS, kemdy20_id
+from emoflow.corpora.e4_kemdy import SIGNALS, kemdy20_id, kemdy20_recording
 from emoflow.corpora.kemdy_common import (
     KEMDY20,
     KEMDy,
@@ -18,6 +18,7 @@ from emoflow.corpora.kemdy_common import (
 )
 from emoflow.data.index import list_files
 from emoflow.errors import CorpusError, LabelError
+from emoflow.traces import SignalRecording
 from emoflow.types import Utterance
 
 __all__ = ["KEMDy20", "find_kemdy20"]
@@ -51,9 +52,9 @@ class KEMDy20(KEMDy):
     **Text** Transcripts without their tags, and empty where nothing else was in them.
     ``sentence`` is the text itself, so equal short answers share it.
 
-    **Signals** ``EDA``, ``IBI`` and ``TEMP``, one file per script and speaker; see
-    :func:`emoflow.corpora.e4_kemdy.kemdy20_signals`. About 6 % of the utterances lack EDA and
-    TEMP, and a quarter lacks IBI.
+    **Signals** ``EDA`` (µS) and ``TEMP`` (°C) at 4 Hz and ``IBI`` (s), one file per script and
+    speaker, read as whole recordings on one clock. About 6 % of the utterances lack EDA and TEMP,
+    and a quarter lacks IBI; see :func:`emoflow.corpora.e4_kemdy.kemdy20_recording`.
 
     **Citation** K. J. Noh and H. Jeong, *KEMDy20*, ETRI, 2022; K. J. Noh, C. Y. Jeong, J. Lim,
     S. Chung, G. Kim, J. M. Lim and H. Jeong, "Multi-path and group-loss-based network for speech
@@ -117,6 +118,12 @@ class KEMDy20(KEMDy):
                     self.skip(name, str(path), error)
         if unannotated:
             self.note("wav files without an annotation", len(unannotated))
+
+    def read_signals(
+        self, files: Mapping[str, str], utterances: Sequence[Utterance]
+    ) -> SignalRecording:
+        """Return one speaker's signals during one script, and when utterances were spoken."""
+        return kemdy20_recording(files, [utterance.id for utterance in utterances])
 
 
 def find_kemdy20(root: str | Path) -> Path:

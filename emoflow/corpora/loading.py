@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from emoflow.corpora.reading import BatchPlan, BatchReader
 from emoflow.corpora.selection import Selection
+from emoflow.corpora.signals import SignalReader
 from emoflow.data.batching import LengthBatchSampler
 from emoflow.data.speech import SpeechReader
 from emoflow.data.store import FeatureStore
@@ -42,6 +43,7 @@ def make_loader(
     options: BatchOptions,
     speech: SpeechReader,
     *,
+    signals: SignalReader | None = None,
     modalities: Sequence[Modality] | None = None,
     stores: Mapping[Modality, Sequence[FeatureStore]] | None = None,
     training: bool = False,
@@ -63,6 +65,8 @@ def make_loader(
         Limits of a batch, workers.
     speech
         Reads waveforms.
+    signals
+        Gives what a front end made of biosignals.
     modalities
         Default: those that the task needs.
     stores
@@ -99,6 +103,7 @@ def make_loader(
         selection.contents,
         needs,
         speech=speech if in_seconds else None,
+        signals=signals if "signals" in needs.modalities else None,
         stores={} if stores is None else stores,
         training=training,
         seed=seed,

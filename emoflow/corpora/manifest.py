@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from emoflow.corpora.base import Corpus
-from emoflow.data.text_files import open_text, parse_json
+from emoflow.corpora.manifest_tables import (
+    LABELS_KEY,
+    OWN,
+    SPEECH,
+    find_manifest,
+    own_column,
+    own_labels,
+    read_table,
+)
+from emoflow.data.e4 import E4_UNITS, read_e4_file
 from emoflow.errors import CorpusError, LabelError
 from emoflow.frontends.transcripts import sentence_name
+from emoflow.traces import SignalRecording
 from emoflow.types import SEXES, Rating, Speech, Utterance, parse_emotion
 
 __all__ = ["LABELS_KEY", "Manifest", "is_own"]
 
-LABELS_KEY = "emoflow labels"
-"""Metadata of a Parquet manifest: JSON list of emotions that are taken as they stand."""
-
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 _NOTHING = {"", "nan", "none", "null", "na", "n/a"}
-_COLUMNS = (
-    "id, corpus, speech (or path), start, end, text, speaker, session, sentence, emotion, "
-    "arousal, valence, sex, age, face, split, votes_LABEL, signal_NAME"
-)
-_SPEECH = ("speech", "path")
-_OWN = {"id", "corpus", "start", "end", "text", "speaker", "session", "sentence", "emotion"}
-_OWN |= {"arousal", "valence", "sex", "age", "face", "votes", "signals", "raters", "extra"}
-_OWN |= {"split", *_SPEECH}
 
 
 class Manifest(Corpus):
@@ -56,11 +51,19 @@ class Manifest(Corpus):
     - ``speaker``, ``session``: what a protocol holds out;
     - ``emotion``: a shared name, or one that ``label_map`` translates or adds;
     - ``votes_happy`` …: votes per emotion (JSONL: ``votes``, an object);
-    - ``sex``: female or male; ``age``: as it is; ``face``: picture file; ``signal_EDA`` …: files;
+    - ``sex``: female or male; ``age``: as it is; ``face``: picture file;
+    - ``signal_EDA``, ``signal_IBI`` …: files of biosignals, see below;
     - ``split``: train, validation or test, for ``protocol.name: official``.
 
     Further columns are kept as ``extra``. JSONL and Parquet may hold ``raters``: a list of objects
     with ``rater``, ``emotion``, ``arousal`` and ``valence``.
+
+    **Signals** A file as an Empatica E4 exports it: ``EDA.csv``, ``TEMP.csv``, ``BVP.csv``,
+    ``IBI.csv``, ``ACC.csv``, ``HR.csv``; another signal, such as ``signal_ECG``, in the form of
+    ``BVP.csv``: start in UTC seconds since 1970, rate in Hz, then a reading per line. Utterances of
+    one recording name the same files. The columns ``signals_start`` and ``signals_end`` say when
+    an utterance was spoken, in seconds on the signals' clock; a row without them has no signals
+    that can be used.
 
     **Speakers** Without the column ``speaker``, no protocol can hold speakers out.
 
@@ -83,10 +86,10 @@ class Manifest(Corpus):
         """Yield one utterance per row."""
         path = find_manifest(self.root)
         folder = str(path.parent.resolve())
-        self._aliases = {label.casefold(): label for label in _own_labels(path)}
+        self._aliases = {label.casefold(): label for label in own_labels(path)}
         self._aliases |= self.label_map or {}
         self._named: dict[str, str] = {}
-        for number, row in _read(path, self.note):
+        for number, row in read_table(path, self.note):
             where = f"{path}, row {number}"
             name = _name(row, number)
             try:
@@ -100,15 +103,32 @@ class Manifest(Corpus):
         """Return the split per key where the table has a column ``split``, else ``None``."""
         path = find_manifest(self.root)
         splits = {}
-        for number, row in _read(path, lambda kind: None):
+        for number, row in read_table(path, lambda kind: None):
             split = _text(row.get("split"))
             if split is not None:
                 corpus = _text(row.get("corpus")) or self.name
                 splits[f"{corpus}/{_name(row, number)}"] = split.casefold()
         return splits or None
 
+    def read_signals(
+        self, files: Mapping[str, str], utterances: Sequence[Utterance]
+    ) -> SignalRecording:
+        """Return what files as of an Empatica E4 hold, and where the rows say utterances lie.
+
+        Raises
+        ------
+        CorpusError
+            If a row's ``signals_start`` or ``signals_end`` is no time.
+        """
+        traces = {}
+        for name, path in files.items():
+            name = name.upper() if name.upper() in E4_UNITS else name
+            traces[name] = read_e4_file(name, path)
+        spans = {u.id: _signals_span(u.extra, f"{self.root}, id {u.id}") for u in utterances}
+        return SignalRecording(traces, {id: span for id, span in spans.items() if span})
+
     def _utterance(self, name: str, row: dict[str, Any], folder: str, where: str) -> Utterance:
-        path = next((p for p in (_text(row.get(n)) for n in _SPEECH) if p), None)
+        path = next((p for p in (_text(row.get(n)) for n in SPEECH) if p), None)
         speech = None
         if path is not None:
             if "\0" in path:
@@ -123,6 +143,9 @@ class Manifest(Corpus):
         face = _text(row.get("face"))
         signals = _group(row, "signals", "signal_", where)
         named = {n: _text(file) for n, file in signals.items()}
+        further = _further(row)
+        if any(named.values()):
+            _signals_span(further, f"{where}, id {name}")
         votes = _group(row, "votes", "votes_", where)
         counts = {self._label(n, where): _number(v, f"votes {n}", where) for n, v in votes.items()}
         emotion, sex = _text(row.get("emotion")), _text(row.get("sex"))
@@ -147,7 +170,7 @@ class Manifest(Corpus):
             raters=self._raters(row.get("raters"), where),
             sex=None if sex is None else SEXES[sex.casefold()],
             age=_text(row.get("age")),
-            extra=_further(row),
+            extra=further,
         )
 
     def _label(self, label: str, where: str) -> str:
@@ -174,146 +197,11 @@ class Manifest(Corpus):
         )
 
 
-def find_manifest(root: str | Path) -> Path:
-    """Return the table: ``root`` itself, or ``manifest.csv`` and the like in it.
-
-    Raises
-    ------
-    CorpusError
-        If there is none, or more than one.
-    """
-    root = Path(root).expanduser()
-    if root.is_dir():
-        found = [p for ending in _ENDINGS if (p := root / f"manifest{ending}").is_file()]
-        if len(found) == 1:
-            return found[0]
-        what = "holds several: " + ", ".join(p.name for p in found) if found else "holds none"
-        raise CorpusError(
-            f"{root}: {what}, of manifest.csv, .tsv, .jsonl, .parquet",
-            "give the table's file as data.root",
-        )
-    if not root.is_file():
-        raise CorpusError(f"{root}: no such file", "give the table's file as data.root")
-    if root.suffix.casefold() not in _ENDINGS:
-        raise CorpusError(
-            f"{root}: a manifest ends in .csv, .tsv, .jsonl or .parquet", "save it as one of these"
-        )
-    return root
-
-
-def _read(path: Path, note: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number, row); names of columns are stripped and case-folded if they are ours.
-
-    ``note`` is called with every oddity.
-    """
-    ending = path.suffix.casefold()
-    if ending == ".parquet":
-        rows = _parquet_rows(path)
-    else:
-        if not _ends_with_a_line(path):
-            note("tables whose last line has no end, as when the rest is missing")
-        comma = "\t" if ending == ".tsv" else ","
-        rows = _json_rows(path) if ending == ".jsonl" else _csv_rows(path, comma, note)
-    known: dict[str, str] = {}
-    for number, row in rows:
-        yield number, {known.get(c) or known.setdefault(c, _column(c)): v for c, v in row.items()}
-
-
-def _column(column: object) -> str:
-    name = str(column).strip()
-    return name.casefold() if name.casefold() in _OWN else name
-
-
-def _check(path: Path, header: Iterable[str]) -> None:
-    """Refuse a table whose columns cannot be told apart, or none of which is known."""
-    columns = Counter(map(_column, header))
-    twice = [name for name, count in columns.items() if count > 1]
-    if twice:
-        raise CorpusError(
-            f"{path}: two columns are called {twice[0]!r}", "rename or remove one of them"
-        )
-    if not {"text", *_SPEECH} & set(columns):
-        raise CorpusError(
-            f"{path}: no column speech, path or text; it has {', '.join(columns) or 'none'}",
-            f"rename the columns; known are {_COLUMNS}",
-        )
-
-
-def _ends_with_a_line(path: Path) -> bool:
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        return file.read() in (b"", b"\n", b"\r")
-
-
-def _csv_rows(
-    path: Path, comma: str, note: Callable[[str], None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with open_text(path) as file:
-            table = csv.reader(file, delimiter=comma)
-            header = next(table, None) or []
-            _check(path, header)
-            for number, row in enumerate(table, start=2):
-                cells = [cell if cell.strip() else None for cell in row]
-                if not any(cells):
-                    continue
-                if len(row) > len(header):
-                    raise CorpusError(
-                        f"{path}, row {number}: {len(row)} cells below {len(header)} columns",
-                        'put text that holds a comma between double quotes: "so, what"',
-                    )
-                if len(row) < len(header):
-                    note("rows with fewer cells than columns (the last ones count as empty)")
-                if any("\n" in cell or "\r" in cell for cell in row):
-                    note("rows with a cell of several lines, as after a missing quotation mark")
-                yield number, dict(zip(header, cells, strict=False))
-    except csv.Error as error:
-        raise CorpusError(f"{path}: not a CSV file ({error})", "save it again as CSV") from error
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = parse_json(line)
-            except ValueError as error:
-                raise CorpusError(
-                    f"{path}, row {number}: not JSON ({error})", "write one object per line"
-                ) from error
-            if not isinstance(row, dict):
-                raise CorpusError(
-                    f"{path}, row {number}: not an object", "write one object per line"
-                )
-            yield number, row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path, memory_map=True) as file:
-            _check(path, file.schema_arrow.names)
-            number = 0
-            for batch in file.iter_batches(4096):
-                batch.validate(full=True)
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-            if number != file.metadata.num_rows:
-                raise ValueError(f"{number} of its {file.metadata.num_rows} rows are there")
-    except (pyarrow.ArrowException, OSError, LookupError, OverflowError, ValueError) as error:
-        raise CorpusError(f"{path}: not a Parquet file ({error})", "save it again") from error
-
-
 def _name(row: Mapping[str, Any], number: int) -> str:
     given = _text(row.get("id"))
     if given is not None:
         return given
-    path = next((p for p in (_text(row.get(n)) for n in _SPEECH) if p), None)
+    path = next((p for p in (_text(row.get(n)) for n in SPEECH) if p), None)
     start = _text(row.get("start"))
     return f"row {number}" if path is None else path if start is None else f"{path}@{start}"
 
@@ -338,6 +226,22 @@ def _number(cell: Any, what: str, where: str) -> float | None:
             f"{where}: {what} is {cell!r}, not a number", "write a number, or leave the cell empty"
         ) from None
     return None if math.isnan(number) else number
+
+
+def _signals_span(extra: Mapping[str, Any], where: str) -> tuple[float, float] | None:
+    """Return where an utterance lies on its signals' clock, or ``None`` if that is not said."""
+    names = ("signals_start", "signals_end")
+    start, end = (_number(extra.get(name), name, where) for name in names)
+    if start is None and end is None:
+        return None
+    if start is None or end is None or not -math.inf < start <= end < math.inf:
+        given = ("nothing" if t is None else str(t) for t in (start, end))
+        raise CorpusError(
+            f"{where}: signals_start to signals_end is {' to '.join(given)}",
+            "write seconds on the signals' clock (UTC since 1970 for an E4) into both, the start "
+            "first, or leave both empty",
+        )
+    return start, end
 
 
 def _group(row: Mapping[str, Any], whole: str, start: str, where: str) -> dict[str, Any]:
@@ -366,7 +270,7 @@ def _plain(value: Any) -> Any:
 @lru_cache(4096)
 def is_own(column: str) -> bool:
     """Say whether a column means something to a manifest, so that ``extra`` cannot have it."""
-    return _column(column) in _OWN or column.startswith(("votes_", "signal_"))
+    return own_column(column) in OWN or column.startswith(("votes_", "signal_"))
 
 
 def _further(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -380,18 +284,3 @@ def _further(row: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         found = None
     return {**(found if isinstance(found, Mapping) else {"extra": packed}), **columns}
-
-
-def _own_labels(path: Path) -> list[str]:
-    """Return the emotions that a Parquet manifest takes as they stand."""
-    if path.suffix.casefold() != ".parquet":
-        return []
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        metadata = parquet.read_schema(path).metadata or {}
-        found = json.loads(metadata.get(LABELS_KEY.encode(), b"[]"))
-    except (pyarrow.ArrowException, OSError, ValueError):
-        return []  # reading the rows will say what is wrong with the file
-    return [str(label) for label in found] if isinstance(found, list) else []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from emoflow.corpora.base import BatchOptions, Corpus
+from emoflow.corpora.manifest import Manifest
 from emoflow.data.protocol import SPLIT_NAMES, Protocol
 from emoflow.errors import ConfigError
+from emoflow.traces import SignalRecording, SignalTrace
 from emoflow.types import MODALITIES, Utterance
 
 __all__ = ["Corpora"]
@@ -33,6 +35,8 @@ class Corpora(Corpus):
     valence are kept where all parts have one scale, else they are left out and counted. An
     utterance's ``corpus`` says where it comes from; ``emoflow audit`` says how well that alone
     predicts the emotion.
+
+    **Signals** Those of its parts, each read by its own.
 
     **Protocol** ``protocol`` cuts all of them together; with ``name: official``, each part is cut
     by its own.
@@ -93,6 +97,36 @@ class Corpora(Corpus):
             for name in SPLIT_NAMES
             for key in part.splits.keys[name]
         }
+
+    def read_signals(
+        self, files: Mapping[str, str], utterances: Sequence[Utterance]
+    ) -> SignalRecording:
+        """Return what the part reads whose utterances these are.
+
+        Raises
+        ------
+        ConfigError
+            If that part does not read biosignals.
+        """
+        traces: dict[str, SignalTrace] = {}
+        spans: dict[str, tuple[float, float]] = {}
+        for name in dict.fromkeys(utterance.corpus for utterance in utterances):
+            own = [utterance for utterance in utterances if utterance.corpus == name]
+            recording = self._part(name).read_signals(files, own)
+            traces = {**recording.traces, **traces}
+            spans = {**recording.spans, **spans}
+        return SignalRecording(traces, spans)
+
+    def _part(self, name: str) -> Corpus:
+        """Return the part that gave utterances of corpus ``name``; a table may call it anything."""
+        parts = list(self._leaves())
+        named = [part for part in parts if part.name == name]
+        tables = [part for part in parts if isinstance(part, Manifest)]
+        return (named or tables or parts)[0]
+
+    def _leaves(self) -> Iterator[Corpus]:
+        for part in self._parts:
+            yield from part._leaves() if isinstance(part, Corpora) else (part,)
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "parts": [part._options() for part in self._parts]}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from emoflow.corpora.signals import SignalReader
 from emoflow.corpora.targets import Targets
 from emoflow.data.batching import LengthBatchSampler
 from emoflow.data.collate import Collator, Loaded
@@ -115,6 +116,8 @@ class BatchReader(Dataset[Batch]):
         Which modalities and targets to fill in.
     speech
         Reads waveforms; ``None`` when no waveform is needed.
+    signals
+        Gives what a front end made of biosignals; ``None`` when none are needed.
     stores
         Modality to views of a frozen encoder's output, used instead of waveforms or tokens.
         What is added to the mapping later is used from then on.
@@ -132,6 +135,7 @@ class BatchReader(Dataset[Batch]):
         needs: Needs,
         *,
         speech: SpeechReader | None,
+        signals: SignalReader | None = None,
         stores: Mapping[Modality, Sequence[FeatureStore]],
         training: bool = False,
         seed: int = 0,
@@ -140,6 +144,7 @@ class BatchReader(Dataset[Batch]):
         self.contents = contents
         self.needs = needs
         self.speech = speech
+        self.signals = signals
         self.stores = stores
         self.training = training
         self.seed = seed
@@ -161,6 +166,7 @@ class BatchReader(Dataset[Batch]):
                     tokens=self._tokens(row),
                     speech_states=states["speech"][place] if "speech" in states else None,
                     text_states=states["text"][place] if "text" in states else None,
+                    signals=None if self.signals is None else self.signals[utterance],
                     emotion=int(hard[utterance]),
                     votes=None if targets.votes is None else targets.votes[utterance],
                     arousal=float(targets.arousal[utterance]),

@@ -59,14 +59,12 @@ def read_targets(table: UtteranceTable, needs: Needs, ties: Ties) -> Targets:
     Raises
     ------
     ConfigError
-        If emotions are asked for without labels, or a modality that is not read yet.
+        If emotions are asked for without labels, or a modality that no batch carries.
     """
-    for modality in needs.modalities:
-        if modality not in ("speech", "text"):
-            raise ConfigError(
-                f"the task asks for {modality}, which no batch carries yet",
-                "Use speech, text, or both.",
-            )
+    if "face" in needs.modalities:
+        raise ConfigError(
+            "the task asks for face, which no batch carries", "Use speech, text, signals."
+        )
     if needs.target == "emotion" and not needs.labels:
         raise ConfigError(
             "the task asks for emotions but names no labels", "Give the task its labels."

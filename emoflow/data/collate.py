@@ -30,6 +30,8 @@ class Loaded:
     """(frame, width) from a store, instead of the waveform."""
     text_states: NDArray[Any] | None = None
     """(token, width) from a store, instead of the tokens."""
+    signals: tuple[NDArray[Any], NDArray[np.bool_]] | None = None
+    """(step, number), and which of them are known."""
     emotion: int | None = None
     """Class number."""
     votes: NDArray[Any] | None = None
@@ -99,6 +101,7 @@ class Collator:
         batch = Batch(rows=torch.tensor([u.row for u in utterances], dtype=torch.int64))
         self._add_speech(batch, utterances)
         self._add_text(batch, utterances)
+        self._add_signals(batch, utterances)
         self._add_labels(batch, utterances)
         return batch
 
@@ -128,6 +131,17 @@ class Collator:
             batch.tokens, lengths = pad(tokens, dtype=torch.int64, value=blank)
             batch.token_counts = lengths
         batch.text_present = lengths > 0
+
+    def _add_signals(self, batch: Batch, utterances: Sequence[Loaded]) -> None:
+        if "signals" not in self.needs.modalities or self.needs.signals is None:
+            return
+        width = self.needs.signals.width
+        values = [None if u.signals is None else u.signals[0] for u in utterances]
+        known = [None if u.signals is None else u.signals[1] for u in utterances]
+        batch.signals, lengths = pad(values, dtype=torch.float32, width=width)
+        batch.signals_known, _ = pad(known, dtype=torch.bool, width=width)
+        batch.signal_steps = lengths
+        batch.signals_present = lengths > 0
 
     def _add_labels(self, batch: Batch, utterances: Sequence[Loaded]) -> None:
         target = self.needs.target

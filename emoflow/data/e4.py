@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emoflow.errors import CorpusError
 from emoflow.traces import SignalTrace
 
-__all__ = ["E4_UNITS", "read_e4_session"]
+__all__ = ["E4_UNITS", "parse_numbers", "read_e4_file", "read_e4_session"]
 
 E4_UNITS: Mapping[str, str] = {
     "ACC": "g/64",
@@ -61,14 +61,26 @@ def read_e4_session(
     for name in E4_UNITS:
         if name not in paths:
             findings[f"{name}: no file"] += 1
-    return {name: _trace(name, path, findings) for name, path in paths.items()}
+    return {name: read_e4_file(name, path, findings) for name, path in paths.items()}
 
 
-def _trace(name: str, path: Path, findings: Counter[str]) -> SignalTrace:
-    head = 1 if name == "IBI" else 2
+def read_e4_file(name: str, path: str | Path, findings: Counter[str] | None = None) -> SignalTrace:
+    """Return the readings of one file, in seconds since 1970, UTC.
+
+    A file that cannot be read, or says no start or rate, gives an empty trace.
+
+    Parameters
+    ----------
+    name
+        The signal: one of :data:`E4_UNITS`, or another whose file is written alike: a line with
+        the start, one with the rate in Hz, then a reading per line, of unit ``1``.
+    path, findings
+        The file, and what :func:`read_e4_session` counts in.
+    """
+    findings = Counter() if findings is None else findings
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError:
+        text = Path(path).read_bytes().decode("utf-8-sig", errors="replace")
+    except (OSError, ValueError):
         findings[f"{name}: cannot be read"] += 1
         return _nothing(name)
     rows = [line.split(",") for line in text.splitlines() if line.strip()]
@@ -77,13 +89,24 @@ def _trace(name: str, path: Path, findings: Counter[str]) -> SignalTrace:
     if problem := _problem(name, rows, start, rate):
         findings[f"{name}: {problem}"] += 1
         return _nothing(name)
-    cells, broken = _cells(rows[head:], {"ACC": 3, "IBI": 2}.get(name, 1))
-    if broken:
+    cells = _cells(rows[1 if name == "IBI" else 2 :], {"ACC": 3, "IBI": 2}.get(name, 1))
+    if broken := int(np.count_nonzero(np.isnan(cells))):
         findings[f"{name}: cell is not a number"] += broken
+    unit = E4_UNITS.get(name, "1")
     if name == "IBI":
-        return SignalTrace(cells[:, 1], start + cells[:, 0], E4_UNITS[name])
+        return SignalTrace(cells[:, 1], start + cells[:, 0], unit)
     times = start + np.arange(len(cells)) / rate
-    return SignalTrace(cells if name == "ACC" else cells[:, 0], times, E4_UNITS[name], rate)
+    return SignalTrace(cells if name == "ACC" else cells[:, 0], times, unit, rate)
+
+
+def parse_numbers(cells: Sequence[str]) -> Floats:
+    """Return cells (row,) as numbers, NaN where there is no finite one."""
+    try:
+        numbers = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        numbers = np.fromiter(map(_number, cells), np.float64, len(cells))
+    numbers[~np.isfinite(numbers)] = math.nan
+    return numbers
 
 
 def _problem(name: str, rows: list[list[str]], start: float, rate: float) -> str | None:
@@ -98,19 +121,13 @@ def _problem(name: str, rows: list[list[str]], start: float, rate: float) -> str
 
 def _nothing(name: str) -> SignalTrace:
     values = np.empty((0, 3) if name == "ACC" else 0)
-    return SignalTrace(values, np.empty(0), E4_UNITS[name])
+    return SignalTrace(values, np.empty(0), E4_UNITS.get(name, "1"))
 
 
-def _cells(rows: list[list[str]], width: int) -> tuple[Floats, int]:
-    """Return (row, column) numbers, NaN where there is none, and how many are not."""
-    try:
-        numbers = np.array([row[:width] for row in rows], np.float64).reshape(len(rows), width)
-    except ValueError:
-        padded = [row + [""] * (width - len(row)) for row in rows]
-        numbers = np.array([[_number(cell) for cell in row[:width]] for row in padded])
-    broken = ~np.isfinite(numbers)
-    numbers[broken] = math.nan
-    return numbers, int(np.count_nonzero(broken))
+def _cells(rows: list[list[str]], width: int) -> Floats:
+    """Return (row, column) numbers, NaN where there is none."""
+    columns = ([row[n] if n < len(row) else "" for row in rows] for n in range(width))
+    return np.stack([parse_numbers(column) for column in columns], axis=1)
 
 
 def _number(cell: str) -> float:

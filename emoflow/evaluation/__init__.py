@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from emoflow.evaluation.drawing import save_figure, to_png
     from emoflow.evaluation.floor import TrainingLabels, label_floor
-    from emoflow.evaluation.intervals import Intervals, Score, bootstrap
+    from emoflow.evaluation.intervals import Intervals, Score, bootstrap, bootstrap_difference
     from emoflow.evaluation.metrics import (
         better,
         classification_metrics,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         curves_figure,
         plane_figure,
         reliability_figure,
+        subsets_figure,
         values_figure,
     )
     from emoflow.evaluation.report import write_report
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         MacroF1,
         UnweightedAverageRecall,
     )
+    from emoflow.evaluation.subsets import subset_difference
     from emoflow.evaluation.tables import result_table, to_text
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "UnweightedAverageRecall",
     "better",
     "bootstrap",
+    "bootstrap_difference",
     "ceiling_from_ratings",
     "ceiling_from_votes",
     "classification_metrics",
@@ -66,6 +69,8 @@ __all__ = [
     "reliability_figure",
     "result_table",
     "save_figure",
+    "subset_difference",
+    "subsets_figure",
     "to_png",
     "to_text",
     "values_figure",
@@ -76,7 +81,7 @@ _HOMES = {
     "ceiling": ("ceiling_from_ratings", "ceiling_from_votes", "rater_ceiling"),
     "drawing": ("save_figure", "to_png"),
     "floor": ("TrainingLabels", "label_floor"),
-    "intervals": ("Intervals", "Score", "bootstrap"),
+    "intervals": ("Intervals", "Score", "bootstrap", "bootstrap_difference"),
     "metrics": (
         "better",
         "classification_metrics",
@@ -90,11 +95,13 @@ _HOMES = {
         "curves_figure",
         "plane_figure",
         "reliability_figure",
+        "subsets_figure",
         "values_figure",
     ),
     "report": ("write_report",),
     "results": ("evaluate",),
     "stateful": ("ConcordanceCorrelation", "MacroF1", "UnweightedAverageRecall"),
+    "subsets": ("subset_difference",),
     "tables": ("result_table", "to_text"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLUE",
+    "GREEN",
     "INK",
     "ORANGE",
     "QUIET",
@@ -42,6 +43,7 @@ QUIET = "#6b7885"
 _GRID = "#e3e8ed"
 BLUE = "#0072b2"
 ORANGE = "#d55e00"
+GREEN = "#009e73"
 _EMOTIONS = {
     "neutral": ("#8a8f98", "o"),
     "calm": ("#56b4e9", "P"),

@@ -8,13 +8,16 @@ from html import escape
 from typing import Any
 
 from emoflow.evaluation.tables import (
+    excludes_zero,
     interval_text,
     metric_order,
     metric_title,
     number,
+    share_of_way,
 )
 
 __all__ = [
+    "Html",
     "banner",
     "cards",
     "details",
@@ -26,6 +29,7 @@ __all__ = [
     "page",
     "picture",
     "pictures",
+    "score",
     "score_table",
     "section",
     "sound",
@@ -87,6 +91,10 @@ figure,.card,tr,.banner,.scroll,dl{break-inside:avoid}h2,h3{break-after:avoid}
 """
 
 
+class Html(str):
+    """A cell of a table that is HTML already."""
+
+
 def page(title: str, body: Sequence[str]) -> str:
     """Return a whole page; ``body`` is HTML."""
     return (
@@ -110,8 +118,12 @@ def table(
     *,
     caption: str = "",
     text_columns: int = 1,
+    limits: int = 0,
 ) -> str:
-    """Return a table of text; the first ``text_columns`` columns stand left, the others right."""
+    """Return a table of text; the first ``text_columns`` columns stand left, the others right.
+
+    The last ``limits`` rows are set apart: the floor, say.
+    """
 
     def cell(value: Any, k: int) -> str:
         side = "" if k < text_columns else ' class="n"'
@@ -122,7 +134,23 @@ def table(
         )
 
     lines = ["".join(cell(value, k) for k, value in enumerate(row)) for row in rows]
-    return _table(_head(header, text_columns), [f"<tr>{line}</tr>" for line in lines], caption)
+    kinds = [""] * (len(lines) - limits) + [' class="limit"'] * limits
+    body = [f"<tr{kind}>{line}</tr>" for kind, line in zip(kinds, lines, strict=True)]
+    return _table(_head(header, text_columns), body, caption)
+
+
+def score(found: Mapping[str, float | None] | None, *, signed: bool = False) -> Html:
+    """Return a score as a cell, its interval below.
+
+    ``signed`` is for differences: with their sign, bold where the interval excludes 0.
+    """
+    if found is None:
+        return Html("–")
+    value = f"{found['value']:+.3f}" if signed and found["value"] is not None else ""
+    value = number(found["value"]) if value in ("", "+0.000", "-0.000") else value
+    if signed and excludes_zero(found):
+        value = f"<b>{value}</b>"
+    return Html(f"{value}<small>{interval_text(found)}</small>")
 
 
 def score_table(
@@ -151,13 +179,7 @@ def score_table(
     names = metrics or metric_order(list(groups[0][2]))
     rows = []
     for name, note, scores in groups:
-        cells = "".join(
-            f'<td class="n">{number(scores[m]["value"])}'
-            f"<small>{interval_text(scores[m])}</small></td>"
-            if m in scores
-            else '<td class="n">–</td>'
-            for m in names
-        )
+        cells = "".join(f'<td class="n">{score(scores.get(m))}</td>' for m in names)
         rows.append(f"<tr>{_row_head(name, note)}{cells}</tr>")
     for name, note, values in limits:
         cells = "".join(f'<td class="n">{number(values.get(m))}</td>' for m in names)
@@ -174,19 +196,19 @@ def cards(
     """Return the leading metrics as large numbers, each on a line from floor to ceiling."""
     shown = []
     for name in metrics:
-        score, low, high = scores[name], floor.get(name), ceiling.get(name)
-        value = score["value"]
+        own, low, high = scores[name], floor.get(name), ceiling.get(name)
+        value = own["value"]
         notes = [f"floor {number(low)}"] if low is not None else []
         notes += [f"ceiling {number(high)}"] if high is not None else []
+        share = share_of_way(value, low, high)
         way = ""
-        if value is not None and low is not None and high is not None and abs(high - low) > 1e-9:
-            share = (value - low) / (high - low)
+        if share is not None:
             way = f"<br><small>{100 * share:.0f} % of the way from floor to ceiling</small>"
-        interval = interval_text(score)
+        interval = interval_text(own)
         small = f"<small>95 % interval {interval}</small>" if interval else ""
         shown.append(
             f'<div class="card">{escape(metric_title(name))}<b>{number(value)}</b>{small}'
-            f"{_line(name, score, low, high)}<small>{' · '.join(notes)}</small>{way}</div>"
+            f"{_line(name, own, low, high)}<small>{' · '.join(notes)}</small>{way}</div>"
         )
     return f'<div class="cards">{"".join(shown)}</div>'
 
@@ -209,9 +231,10 @@ def sound(flac: bytes) -> str:
     return f'<audio controls preload="none" src="{_inside("audio/flac", flac)}"></audio>'
 
 
-def download(name: str, csv: bytes) -> str:
-    """Return a link to a CSV file that lies inside the page."""
-    return f'<a download="{escape(name)}" href="{_inside("text/csv", csv)}">{escape(name)}</a>'
+def download(name: str, content: bytes) -> str:
+    """Return a link to a CSV or JSON file that lies inside the page."""
+    kind = "application/json" if name.endswith(".json") else "text/csv"
+    return f'<a download="{escape(name)}" href="{_inside(kind, content)}">{escape(name)}</a>'
 
 
 def pictures(*found: str) -> str:
@@ -259,17 +282,17 @@ def _inside(kind: str, content: bytes) -> str:
 
 
 def _line(
-    name: str, score: Mapping[str, float | None], floor: float | None, ceiling: float | None
+    name: str, own: Mapping[str, float | None], floor: float | None, ceiling: float | None
 ) -> str:
     """Draw the value, its interval, the floor and the ceiling on one axis."""
-    marks = [v for v in (*score.values(), floor, ceiling) if v is not None]
+    marks = [v for v in (*own.values(), floor, ceiling) if v is not None]
     start = min(0.0, *marks)
     end = max(1.0, *marks) if not name.startswith("rmse") else 1.15 * max(marks) or 1.0
 
     def at(value: float) -> str:
         return f"{2 + 96 * (value - start) / (end - start):.2f}%"
 
-    value, low, high = score["value"], score.get("low"), score.get("high")
+    value, low, high = own["value"], own.get("low"), own.get("high")
     parts = [_stroke(at(start), at(end), 17, "#d5dce3", 2)]
     for limit, colour in ((floor, "#5d6b78"), (ceiling, "#009e73")):
         if limit is not None:
@@ -312,6 +335,8 @@ def _row_head(name: str, note: str) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, Html):
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

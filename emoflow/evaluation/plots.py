@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from emoflow.evaluation.drawing import (
     BLUE,
+    GREEN,
     INK,
     ORANGE,
     QUIET,
@@ -19,6 +20,7 @@ from emoflow.evaluation.drawing import (
     plain_axes,
     plain_titles,
 )
+from emoflow.evaluation.tables import SubsetRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,7 @@ __all__ = [
     "curves_figure",
     "plane_figure",
     "reliability_figure",
+    "subsets_figure",
     "values_figure",
 ]
 
@@ -255,3 +258,58 @@ def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> Figure:
     below.set(xlabel="confidence of the predicted class", ylabel="utterances")
     plain_axes(below)
     return figure
+
+
+def subsets_figure(rows: Sequence[SubsetRow], title: str, floor: float | None = None) -> Figure:
+    """Draw one metric for every subset of modalities, one below the other.
+
+    Filled points with their intervals are the net that may be given every modality; hollow ones
+    below them were trained on that subset alone. Green marks are the ceilings, the dashed line is
+    the floor.
+
+    Parameters
+    ----------
+    rows
+        From top to bottom.
+    title
+        Name of the metric.
+    floor
+        Score of a guess.
+    """
+    figure = new_figure(6.8, 0.34 * len(rows) + 1.1)
+    axes = figure.add_subplot()
+    at = np.arange(len(rows), dtype=np.float64)
+    retrained = [row.retrained for row in rows]
+    apart = (-0.14, 0.2) if any(retrained) else (0.0, 0.0)
+    for name, scores, shift, fill in (
+        ("one net for all", [row.score for row in rows], apart[0], BLUE),
+        ("trained on it alone", retrained, apart[1], "white"),
+    ):
+        if not any(scores):
+            continue
+        ends = [[_end(score, end) for end in ("value", "low", "high")] for score in scores]
+        values, low, high = np.asarray(ends, np.float64).T
+        axes.hlines(at + shift, low, high, color=BLUE, linewidth=1.6, alpha=0.5)
+        axes.scatter(
+            values, at + shift, s=34, color=fill, edgecolors=BLUE, linewidths=1.3, zorder=3,
+            label=name,
+        )  # fmt: skip
+    ceilings = np.array([np.nan if row.ceiling is None else row.ceiling for row in rows])
+    if np.isfinite(ceilings).any():
+        half = 0.36 if np.ptp(ceilings[np.isfinite(ceilings)]) else 0.5  # one line if all equal
+        axes.vlines(ceilings, at - half, at + half, color=GREEN, linewidth=2.4, label="ceiling")
+    if floor is not None:
+        axes.axvline(floor, color=QUIET, linewidth=1.2, linestyle="--", label="floor")
+    axes.set_yticks(at, [row.name for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(title)
+    plain_axes(axes)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8)
+    return figure
+
+
+def _end(score: Mapping[str, float | None] | None, name: str) -> float:
+    value = score.get(name) if score else None
+    return float("nan") if value is None else value

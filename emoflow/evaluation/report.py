@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from emoflow.evaluation.drawing import to_png
 from emoflow.evaluation.results import main_subset
 from emoflow.evaluation.run_folder import RunFolder
 from emoflow.evaluation.run_pictures import curves, plane, scatter
+from emoflow.evaluation.run_subsets import every_subset
 from emoflow.evaluation.tables import metric_order, number
 from emoflow.evaluation.wording import (
     PROTOCOLS,
@@ -20,6 +21,7 @@ from emoflow.evaluation.wording import (
     TARGETS,
     counted,
     explanations,
+    listed,
 )
 
 __all__ = ["write_report"]
@@ -56,6 +58,7 @@ def _body(run: RunFolder) -> list[str]:
         _heading(run),
         _banners(run),
         html.section("Result on the test split", _result(run)),
+        html.section("Every subset of modalities", _subsets(run)),
         html.section("Classes", _classes(run)),
         html.section("Valence and arousal", plane(run)),
         html.section("Calibration", _calibration(run)),
@@ -77,7 +80,7 @@ def _heading(run: RunFolder) -> str:
     corpus = metrics.get("corpus") or {}
     training = metrics.get("training") or {}
     what = TARGETS.get(str(test.get("target")), metrics.get("task", "a task"))
-    source = main_subset(list(test["subsets"])).replace("+", " and ") if test else ""
+    source = listed(main_subset(list(test["subsets"]))) if test else ""
     words = f"{what}{f' from {source}' if source else ''}"
     if corpus.get("name"):
         words += f", trained on {counted(training.get('utterances'), 'utterance')}"
@@ -123,14 +126,21 @@ def _result(run: RunFolder) -> str:
     subset = main_subset(list(test["subsets"]))
     scores, floor, ceiling = test["subsets"][subset], test.get("floor"), test.get("ceiling")
     leading = metric_order(list(scores))[: 3 if test.get("target") == "emotion" else 2]
-    return html.cards(scores, floor or {}, ceiling or {}, leading) + _scores(test)
+    return html.cards(scores, floor or {}, ceiling or {}, leading) + _scores(test, [subset])
 
 
-def _scores(test: Mapping[str, Any]) -> str:
-    """Return the table of subsets, floor and ceiling."""
+def _subsets(run: RunFolder) -> str:
+    """Return the part on subsets; empty where there is one."""
+    found = every_subset(run)
+    return found + html.details("Every metric of every subset", _scores(run.test)) if found else ""
+
+
+def _scores(test: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
+    """Return the table of subsets (all by default), floor and ceiling."""
     details = test.get("details") or {}
     groups = []
-    for name, scores in test["subsets"].items():
+    for name in names or test["subsets"]:
+        scores = test["subsets"][name]
         count = (details.get(name) or {}).get("utterances")
         groups.append((name, counted(count, "utterance") if count is not None else "", scores))
     limits = []
@@ -138,12 +148,13 @@ def _scores(test: Mapping[str, Any]) -> str:
         guess = "majority class" if test.get("target") == "emotion" else "training mean"
         limits.append(("floor", guess, test["floor"]))
     if test.get("ceiling"):
-        limits.append(("ceiling", str(test.get("ceiling_source", "")), test["ceiling"]))
+        source = str(test.get("ceiling_source", ""))
+        source += ", all modalities" if len(groups) > 1 else ""
+        limits.append(("ceiling", source, test["ceiling"]))
     table = html.score_table(groups, limits, first="given")
     left = test.get("unlabelled")
     note = f"{counted(left, 'utterance')} without a usable label left out. " if left else ""
-    heading = "<h3>What each modality is worth</h3>" if len(groups) > 1 else ""
-    return heading + table + html.text(note + _intervals(test), "quiet")
+    return table + html.text(note + _intervals(test), "quiet")
 
 
 def _intervals(test: Mapping[str, Any]) -> str:
@@ -195,12 +206,17 @@ def _classes(run: RunFolder) -> str:
                     plots.confusion_figure(test["details"][name]["confusion"], labels, ("rows",))
                 ),
                 f"Confusion matrix from {name}",
-                f"{name} alone",
+                f"{listed(name)} alone",
             )
             for name in test["subsets"]
             if name != subset
         ]
-        others = html.details("The same for each modality alone", html.pictures(*pictures))
+        each = (
+            "every smaller subset"
+            if any("+" in n for n in test["subsets"] if n != subset)
+            else "each modality alone"
+        )
+        others = html.details(f"The same for {each}", html.pictures(*pictures))
     return html.table(header, rows) + html.pictures(*figures) + others
 
 

@@ -7,13 +7,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from emoflow.errors import ConfigError, CorpusError, ProtocolError
+from emoflow.errors import ConfigError, ProtocolError
 from emoflow.evaluation.floor import TrainingLabels, label_floor
 from emoflow.evaluation.intervals import Intervals, bootstrap, rounded
 from emoflow.evaluation.metrics import confusion, per_class, reliability
-from emoflow.types import MODALITIES
+from emoflow.evaluation.rows import arrays, output_columns, require, scored, speakers
+from emoflow.evaluation.subsets import gains, main_subset, subset_rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,8 @@ def evaluate(
         One row per utterance and subset of modalities. Columns: ``subset``, the truth
         (``emotion``, ``arousal`` or ``valence``), and for emotions ``p_<label>`` of every
         label, else ``predicted_<target>``. Emotions are names. Used where there:
-        ``speaker``, ``seconds``, ``text``, ``agreement``.
+        ``key`` or ``id`` (names the utterance), ``speaker``, ``seconds``, ``text``,
+        ``agreement``.
     target
         ``emotion``, ``arousal`` or ``valence``.
     labels
@@ -67,8 +69,12 @@ def evaluate(
     dict
         ``utterances`` and ``speakers`` scored; ``unlabelled`` utterances left out because
         their truth is unknown or not among the labels; ``subsets``: subset to metric to
-        ``{"value", "low", "high"}``; ``floor``: metric to value; ``ceiling`` likewise
-        (absent without one) with ``ceiling_source``; ``target``; ``labels``; ``training``;
+        ``{"value", "low", "high"}``, the largest subset first; ``floor``: metric to value;
+        ``ceiling`` likewise (absent without one) with ``ceiling_source``; ``ceilings``: subset
+        to metric to value, of every subset that one was given for (absent without); ``gains``:
+        what each modality adds to each subset without it, as
+        :func:`~emoflow.evaluation.subsets.gains` returns (absent where no two subsets differ
+        by one modality, or rows have no ``key``); ``target``; ``labels``; ``training``;
         ``intervals``: how they were made; ``details``: subset to ``utterances``,
         ``speakers`` and, for emotions, ``confusion``, ``per_class``, ``reliability``;
         ``slices``: ``length`` and ``agreement``, each a list of ``name``, ``utterances``,
@@ -80,14 +86,15 @@ def evaluate(
     CorpusError
         If a column is missing.
     ProtocolError
-        If no utterance of the split can be scored.
+        If no utterance of the split can be scored, if two subsets do not hold the same ones,
+        or one of them holds an utterance twice.
     """
     if target == "emotion" and not labels:
         raise ConfigError("emotions need their labels", "give labels in the order of the classes")
-    _require(predictions, ["subset", target, *_outputs(target, labels)])
+    require(predictions, ["subset", target, *output_columns(target, labels)])
     frame = predictions
     if split is not None:
-        _require(frame, ["split"])
+        require(frame, ["split"])
         frame = frame[frame["split"] == split]
     if not isinstance(training, TrainingLabels):
         training = _training_labels(training, target, labels)
@@ -97,20 +104,19 @@ def evaluate(
             f"the {split or 'given'} split has no utterance with a known {target} to score",
             "check the labels of the task and the counts per split in protocol.json",
         )
-    names = list(dict.fromkeys(known["subset"]))
-    names.sort(key=lambda name: -len(name.split("+")))
+    names = sorted(set(known["subset"]), key=subset_rank)
     parts = {name: known[known["subset"] == name] for name in names}
-    main = parts[main_subset(names)]
-    whole = frame[frame["subset"] == main_subset(names)]
+    main = parts[names[0]]
+    whole = frame[frame["subset"] == names[0]]
 
     def score(part: pd.DataFrame) -> Intervals:
-        truth, outputs = _arrays(part, target, labels)
+        truth, outputs = arrays(part, target, labels)
         return bootstrap(
-            truth, outputs, target=target, speakers=_speakers(part), repeats=repeats, seed=seed
+            truth, outputs, target=target, speakers=speakers(part), repeats=repeats, seed=seed
         )
 
     scores = {name: score(part) for name, part in parts.items()}
-    truth, _ = _arrays(main, target, labels)
+    truth, _ = arrays(main, target, labels)
     result: dict[str, Any] = {
         "utterances": len(main),
         "speakers": _speaker_count(main),
@@ -118,66 +124,26 @@ def evaluate(
         "subsets": {name: _metrics(one) for name, one in scores.items()},
         "floor": {n: rounded(v) for n, v in label_floor(training, truth, target).items()},
     }
-    metrics = next(iter(result["subsets"].values()))
-    if ceiling and any(isinstance(value, Mapping) for value in ceiling.values()):
-        ceiling = ceiling.get(main_subset(names))
-    limit = {name: rounded(ceiling[name]) for name in metrics if ceiling and name in ceiling}
-    if limit:
-        result |= {"ceiling": limit, "ceiling_source": ceiling_source}
+    per_subset = any(isinstance(value, Mapping) for value in (ceiling or {}).values())
+    given = ceiling if per_subset else {names[0]: ceiling}
+    limits = _limits(given or {}, names, list(scores[names[0]].scores))
+    if names[0] in limits:
+        result["ceiling"] = limits[names[0]]
+    if limits:
+        result["ceiling_source"] = ceiling_source
+    if limits and per_subset:
+        result["ceilings"] = limits
+    added = gains(parts, limits, target=target, labels=labels, repeats=repeats, seed=seed)
+    if added:
+        result["gains"] = added
     return result | {
         "target": target,
         "labels": list(labels),
         "training": _training(training, labels),
-        "intervals": scores[main_subset(names)].to_json(),
+        "intervals": scores[names[0]].to_json(),
         "details": {name: _details(part, target, labels) for name, part in parts.items()},
         "slices": _slices(main, lambda part: _metrics(score(part))),
     }
-
-
-def main_subset(names: Sequence[str]) -> str:
-    """Return the subset with the most modalities; of equals, the first by modality."""
-
-    def rank(name: str) -> tuple[Any, ...]:
-        parts = name.split("+")
-        known = [MODALITIES.index(p) if p in MODALITIES else 99 for p in parts]
-        return (-len(parts), known, name)
-
-    return min(names, key=rank)
-
-
-def scored(predictions: pd.DataFrame, target: str, labels: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the rows whose truth is known (and among the labels)."""
-    truth = predictions[target]
-    return predictions[truth.isin(list(labels)) if target == "emotion" else truth.notna()]
-
-
-def _outputs(target: str, labels: Sequence[str]) -> list[str]:
-    return [f"p_{label}" for label in labels] if target == "emotion" else [f"predicted_{target}"]
-
-
-def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise CorpusError(
-            "predictions lack the column " + ", ".join(map(repr, missing)),
-            "write them again with `emoflow test --run RUN`",
-        )
-
-
-def _arrays(
-    part: pd.DataFrame, target: str, labels: Sequence[str]
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    outputs = part[_outputs(target, labels)].to_numpy(np.float64)
-    if target != "emotion":
-        return part[target].to_numpy(np.float64), outputs[:, 0]
-    number = {label: k for k, label in enumerate(labels)}
-    return np.array([number[e] for e in part["emotion"]], np.int64), outputs
-
-
-def _speakers(part: pd.DataFrame) -> NDArray[Any] | None:
-    if "speaker" not in part or part["speaker"].isna().all():
-        return None
-    return part["speaker"].astype(object).to_numpy()
 
 
 def _speaker_count(part: pd.DataFrame) -> int:
@@ -186,6 +152,17 @@ def _speaker_count(part: pd.DataFrame) -> int:
 
 def _metrics(intervals: Intervals) -> dict[str, Any]:
     return {name: score.to_json() for name, score in intervals.scores.items()}
+
+
+def _limits(
+    given: Mapping[str, Any], names: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """Return the metrics of the task among each subset's ceiling, rounded."""
+    found = {}
+    for name in names:
+        own = given.get(name) or {}
+        found[name] = {metric: rounded(own[metric]) for metric in metrics if metric in own}
+    return {name: own for name, own in found.items() if own}
 
 
 def _training_labels(truth: ArrayLike, target: str, labels: Sequence[str]) -> TrainingLabels:
@@ -206,7 +183,7 @@ def _training(training: TrainingLabels, labels: Sequence[str]) -> dict[str, Any]
 def _details(part: pd.DataFrame, target: str, labels: Sequence[str]) -> dict[str, Any]:
     details: dict[str, Any] = {"utterances": len(part), "speakers": _speaker_count(part)}
     if target == "emotion":
-        truth, outputs = _arrays(part, target, labels)
+        truth, outputs = arrays(part, target, labels)
         matrix = confusion(truth, outputs.argmax(1), len(labels))
         details["confusion"] = matrix.tolist()
         details["per_class"] = {

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["interval_text", "metric_order", "metric_title", "number", "result_table", "to_text"]
+__all__ = [
+    "SubsetRow",
+    "excludes_zero",
+    "interval_text",
+    "metric_order",
+    "metric_title",
+    "number",
+    "result_table",
+    "share_of_way",
+    "subset_rows",
+    "to_text",
+]
 
 _ORDER = ("macro_f1", "uar", "ccc_", "rmse_", "accuracy", "weighted_f1", "ece")
 _TITLES = {
@@ -17,6 +28,21 @@ _TITLES = {
     "rmse": "RMSE",
     "ccc": "CCC",
 }
+
+
+class SubsetRow(NamedTuple):
+    """One subset of modalities, by one metric."""
+
+    name: str
+    score: Mapping[str, float | None]
+    """``{"value", "low", "high"}`` of the net that may be given every modality."""
+    retrained: Mapping[str, float | None] | None
+    """The same of a net trained on this subset alone."""
+    difference: Mapping[str, float | None] | None
+    """The first minus the second, paired by utterance."""
+    ceiling: float | None
+    way: float | None
+    """Share of the way from floor to ceiling."""
 
 
 def metric_title(name: str) -> str:
@@ -50,6 +76,41 @@ def interval_text(score: Mapping[str, float | None]) -> str:
     if score.get("low") is None or score.get("high") is None:
         return ""
     return f"[{number(score['low'])}, {number(score['high'])}]"
+
+
+def excludes_zero(score: Mapping[str, float | None]) -> bool:
+    """Return whether the whole interval lies on one side of 0."""
+    low, high = score.get("low"), score.get("high")
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def share_of_way(value: float | None, floor: float | None, ceiling: float | None) -> float | None:
+    """Return how far a score has come from floor (0) to ceiling (1), if both lie apart."""
+    if value is None or floor is None or ceiling is None or abs(ceiling - floor) <= 1e-9:
+        return None
+    return (value - floor) / (ceiling - floor)
+
+
+def subset_rows(metrics: Mapping[str, Any]) -> tuple[str, list[SubsetRow]]:
+    """Return the metric to read first, and what is known of every subset of modalities by it.
+
+    ``metrics`` is the content of ``metrics.json``. A ceiling that was not given per subset
+    (one human rater's, say) holds for all of them: it is the labels that set it.
+    """
+    test = metrics["splits"]["test"]
+    leading = metric_order(list(next(iter(test["subsets"].values()))))[0]
+    floor, whole = (test.get("floor") or {}).get(leading), test.get("ceiling") or {}
+    rows = []
+    for name, scores in test["subsets"].items():
+        limits = test["ceilings"].get(name, {}) if test.get("ceilings") else whole
+        ceiling = limits.get(leading)
+        retrained, difference = (
+            ((metrics.get(kind) or {}).get(name) or {}).get(leading)
+            for kind in ("retrained", "retrained_difference")
+        )
+        way = share_of_way(scores[leading]["value"], floor, ceiling)
+        rows.append(SubsetRow(name, scores[leading], retrained, difference, ceiling, way))
+    return leading, rows
 
 
 def result_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from emoflow.evaluation.tables import metric_order, metric_title
 
-__all__ = ["PROTOCOLS", "SPEAKER_DEPENDENT", "TARGETS", "counted", "explanations"]
+__all__ = ["PROTOCOLS", "SPEAKER_DEPENDENT", "TARGETS", "counted", "explanations", "listed"]
 
 TARGETS = {"emotion": "Emotions", "arousal": "Arousal", "valence": "Valence"}
 
@@ -61,3 +61,9 @@ def counted(count: Any, noun: str) -> str:
     if not isinstance(count, int | float):
         return f"{noun}s"
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(subset: str) -> str:
+    """Return a subset in words: ``speech, text and signals``."""
+    *first, last = subset.split("+")
+    return f"{', '.join(first)} and {last}" if first else last

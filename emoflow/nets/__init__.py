@@ -8,15 +8,22 @@ from emoflow.nets.attention import AttentionConfig, SelfAttention
 from emoflow.nets.character_bag import CharacterBag, CharacterBagConfig
 from emoflow.nets.compact_speech import CompactSpeech, CompactSpeechConfig
 from emoflow.nets.config import NetConfig
-from emoflow.nets.encoders import Encoder, SpeechEncoderConfig, TextEncoderConfig
+from emoflow.nets.encoders import (
+    Encoder,
+    SignalEncoderConfig,
+    SpeechEncoderConfig,
+    TextEncoderConfig,
+)
 from emoflow.nets.evidence import EvidenceNet, EvidenceNetConfig
 from emoflow.nets.frequency_conv import FrequencyConv, FrequencyConvConfig
 from emoflow.nets.functionals_encoder import FunctionalsEncoder, FunctionalsEncoderConfig
 from emoflow.nets.heads import Head, HeadConfig
 from emoflow.nets.jamo_text import JamoText, JamoTextConfig
+from emoflow.nets.late import LateFusion
+from emoflow.nets.merged import MergedNet, MergedNetConfig
 from emoflow.nets.nets import (
-    MergedNet,
-    MergedNetConfig,
+    SignalNet,
+    SignalNetConfig,
     SpeechNet,
     SpeechNetConfig,
     TextNet,
@@ -24,8 +31,16 @@ from emoflow.nets.nets import (
 )
 from emoflow.nets.pretrained_speech import PretrainedSpeech, PretrainedSpeechConfig
 from emoflow.nets.pretrained_text import PretrainedText, PretrainedTextConfig
+from emoflow.nets.signal_encoders import (
+    SignalFeaturesEncoder,
+    SignalFeaturesEncoderConfig,
+    SignalSequence,
+    SignalSequenceConfig,
+)
+from emoflow.nets.standardise import Standardise
 from emoflow.nets.states import States
-from emoflow.nets.towers import SpeechTowerConfig, TextTowerConfig, Tower
+from emoflow.nets.towers import SignalTowerConfig, SpeechTowerConfig, TextTowerConfig, Tower
+from emoflow.nets.waveform_conv import WaveformConv, WaveformConvConfig
 
 __all__ = [
     "AttentionConfig",
@@ -44,6 +59,7 @@ __all__ = [
     "HeadConfig",
     "JamoText",
     "JamoTextConfig",
+    "LateFusion",
     "MergedNet",
     "MergedNetConfig",
     "NetConfig",
@@ -52,14 +68,25 @@ __all__ = [
     "PretrainedText",
     "PretrainedTextConfig",
     "SelfAttention",
+    "SignalEncoderConfig",
+    "SignalFeaturesEncoder",
+    "SignalFeaturesEncoderConfig",
+    "SignalNet",
+    "SignalNetConfig",
+    "SignalSequence",
+    "SignalSequenceConfig",
+    "SignalTowerConfig",
     "SpeechEncoderConfig",
     "SpeechNet",
     "SpeechNetConfig",
     "SpeechTowerConfig",
+    "Standardise",
     "States",
     "TextEncoderConfig",
     "TextNet",
     "TextNetConfig",
     "TextTowerConfig",
     "Tower",
+    "WaveformConv",
+    "WaveformConvConfig",
 ]

@@ -15,7 +15,7 @@ from emoflow.nets.config import NetConfig
 from emoflow.nets.dropout import Dropout
 from emoflow.nets.states import States, key_mask
 
-__all__ = ["AttentionConfig", "SelfAttention"]
+__all__ = ["AttentionConfig", "CrossAttention", "SelfAttention"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,13 @@ class SelfAttention(nn.Module):
         """Attend within each utterance's real steps."""
         if not self.layers:
             return states
+        values, keys = self.prepared(states)
+        for layer in self.layers:
+            values = layer(values, keys)
+        return States(self.last_norm(values), states.counts)
+
+    def prepared(self, states: States) -> tuple[Tensor, Tensor | None]:
+        """Return values without padding, with positions, and which keys are attended to."""
         values, counts = states
         real = key_mask(states)
         keys = None
@@ -84,9 +91,30 @@ class SelfAttention(nn.Module):
             keys = (real | (counts == 0)[:, None])[:, None, None, :]
         if self.config.positions == "sinusoidal":
             values = values + sinusoids(values.shape[1], values.shape[2], values)
-        for layer in self.layers:
-            values = layer(values, keys)
-        return States(self.last_norm(values), counts)
+        return values, keys
+
+
+class CrossAttention(nn.Module):
+    """N layers in which one sequence attends to another; its width and counts stay.
+
+    With 0 layers, or where there is nothing to attend to, it passes unchanged.
+    """
+
+    def __init__(self, width: int, config: AttentionConfig) -> None:
+        super().__init__()
+        self.own = SelfAttention(width, config)
+
+    def forward(self, states: States, source: States | None) -> States:
+        """Attend from each real step of ``states`` to the real steps of ``source``."""
+        if source is None or not self.own.layers:
+            return states
+        values, _ = self.own.prepared(states)
+        looked_up, keys = self.own.prepared(source)
+        for layer in self.own.layers:
+            values = layer(values, keys, looked_up)
+        found = (source.counts > 0)[:, None, None]
+        values = torch.where(found, self.own.last_norm(values), states.values)
+        return States(values, states.counts)
 
 
 class Layer(nn.Module):
@@ -106,17 +134,26 @@ class Layer(nn.Module):
         for linear in (self.project_in, self.project_out):
             nn.init.zeros_(linear.bias)
 
-    def forward(self, values: Tensor, keys: Tensor | None) -> Tensor:
-        """(batch, step, width), (batch, 1, 1, step) True where attended to → the same shape."""
+    def forward(self, values: Tensor, keys: Tensor | None, source: Tensor | None = None) -> Tensor:
+        """(batch, step, width), (batch, 1, 1, key) True where attended to → the same shape.
+
+        Without a ``source`` (batch, key, width), the values attend to themselves.
+        """
         if self.config.norm == "pre":
-            values = values + self._attend(self.norm_attention(values), keys)
+            values = values + self._attend(self.norm_attention(values), keys, source)
             return values + self._feed_forward(self.norm_feed_forward(values))
-        values = self.norm_attention(values + self._attend(values, keys))
+        values = self.norm_attention(values + self._attend(values, keys, source))
         values = self.norm_feed_forward(values + self._feed_forward(values))
         return values
 
-    def _attend(self, values: Tensor, keys: Tensor | None) -> Tensor:
-        parts = self.project_in(values).chunk(3, dim=-1)
+    def _attend(self, values: Tensor, keys: Tensor | None, source: Tensor | None) -> Tensor:
+        if source is None:
+            parts = self.project_in(values).chunk(3, dim=-1)
+        else:
+            width = values.shape[-1]
+            weight, bias = self.project_in.weight, self.project_in.bias
+            looked_up = F.linear(source, weight[width:], bias[width:]).chunk(2, dim=-1)
+            parts = (F.linear(values, weight[:width], bias[:width]), *looked_up)
         query, key, value = (
             p.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for p in parts
         )

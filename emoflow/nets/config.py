@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from torch import nn
 
 from emoflow.errors import ConfigError
-from emoflow.types import Modality, Tokenizer
+from emoflow.types import Modality, SignalFrontEnd, Tokenizer
 
 __all__ = ["NetConfig"]
 
@@ -96,6 +96,26 @@ class NetConfig:
         """Return the tokenizer of the text encoder; it may read a file or ask the hub."""
         found = (child.tokenizer() for child in self.children())
         return next((tokenizer for tokenizer in found if tokenizer is not None), None)
+
+    def front_end(self) -> SignalFrontEnd | None:
+        """Return what makes numbers of biosignals; ``None`` for a net that reads none."""
+        found = (child.front_end() for child in self.children())
+        return next((front_end for front_end in found if front_end is not None), None)
+
+    def only(self, modalities: Collection[str]) -> Self:
+        """Return the config of the same net with only ``modalities``.
+
+        Raises
+        ------
+        ConfigError
+            If the net cannot do without the others.
+        """
+        if set(modalities) == set(self.modalities):
+            return self
+        raise ConfigError(
+            f"{type(self).__name__} always reads {' and '.join(self.modalities)}",
+            "choose MergedNetConfig, whose modalities can be left out one by one",
+        )
 
     # ---- building -------------------------------------------------------------------
 

@@ -14,13 +14,19 @@ from emoflow.frontends.logmel import LogMel, LogMelConfig
 from emoflow.frontends.trim import trim
 from emoflow.nets.config import NetConfig
 from emoflow.nets.states import States
-from emoflow.types import Modality
+from emoflow.types import Modality, SignalFrontEnd
 
-__all__ = ["Encoder", "LogMelInput", "SpeechEncoderConfig", "TextEncoderConfig"]
+__all__ = [
+    "Encoder",
+    "LogMelInput",
+    "SignalEncoderConfig",
+    "SpeechEncoderConfig",
+    "TextEncoderConfig",
+]
 
 
 class Encoder(nn.Module):
-    """Waveforms or token ids to :class:`States`."""
+    """Waveforms, token ids or biosignals to :class:`States`."""
 
     width: int
     """Width of the states."""
@@ -35,7 +41,11 @@ class Encoder(nn.Module):
         return iter(())
 
     def forward(self, inputs: Tensor, counts: Tensor) -> States:
-        """Encode (batch, sample) float or (batch, token) int64, with their real counts."""
+        """Encode inputs with their real counts (batch,).
+
+        (batch, sample) waveforms, (batch, token) int64, or (batch, step, 2 · number): the
+        numbers of biosignals, then 1 for each that is known.
+        """
         raise NotImplementedError
 
 
@@ -52,8 +62,8 @@ class SpeechEncoderConfig(NetConfig):
         """Return the encoder, with random weights."""
         raise ConfigError(
             "SpeechEncoderConfig is only the base of speech encoders",
-            "choose FrequencyConvConfig, CompactSpeechConfig, FunctionalsEncoderConfig or "
-            "PretrainedSpeechConfig",
+            "choose FrequencyConvConfig, CompactSpeechConfig, WaveformConvConfig, "
+            "FunctionalsEncoderConfig or PretrainedSpeechConfig",
         )
 
 
@@ -72,6 +82,30 @@ class TextEncoderConfig(NetConfig):
             "TextEncoderConfig is only the base of text encoders",
             "choose JamoTextConfig, CharacterBagConfig or PretrainedTextConfig",
         )
+
+
+@dataclass(frozen=True)
+class SignalEncoderConfig(NetConfig):
+    """Base of the configs of encoders of biosignals."""
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Signals."""
+        return ("signals",)
+
+    def front_end(self) -> SignalFrontEnd:
+        """Return what makes numbers of the signals, before they reach the encoder."""
+        raise ConfigError(*_ONLY_A_BASE)
+
+    def build_encoder(self) -> Encoder:
+        """Return the encoder, with random weights."""
+        raise ConfigError(*_ONLY_A_BASE)
+
+
+_ONLY_A_BASE = (
+    "SignalEncoderConfig is only the base of encoders of biosignals",
+    "choose SignalFeaturesEncoderConfig or SignalSequenceConfig",
+)
 
 
 class LogMelInput(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from emoflow.nets.character_bag import CharacterBagConfig
 from emoflow.nets.config import NetConfig
 from emoflow.nets.functionals_encoder import FunctionalsEncoder, FunctionalsEncoderConfig
 from emoflow.nets.reading import read
+from emoflow.nets.standardise import Standardise
 from emoflow.nets.states import States
 from emoflow.nets.towers import SpeechTowerConfig, TextTowerConfig
 from emoflow.types import Batch, Modality
@@ -81,12 +82,8 @@ class EvidenceNet(nn.Module):
     """
 
     modalities: tuple[Modality, ...] = ("speech", "text")
-    mean: Tensor
-    """(statistic,) over the training utterances."""
-    scale: Tensor
-    """(statistic,) deviation over the training utterances."""
-    fitted: Tensor
-    """Whether ``mean`` and ``scale`` are known."""
+    fits_on: tuple[Modality, ...] = ("speech",)
+    """What :meth:`fit_inputs` looks at."""
     directions: Tensor
     phases: Tensor
 
@@ -96,10 +93,7 @@ class EvidenceNet(nn.Module):
         as_they_are = AttentionConfig(layers=0)
         self.speech = SpeechTowerConfig(config.speech, as_they_are).build_tower()
         self.text = TextTowerConfig(config.text, as_they_are).build_tower()
-        width = self.speech.width
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.register_buffer("fitted", torch.tensor(False))
+        self.standard = Standardise(self.speech.width, "speech")
         assert isinstance(self.speech.encoder, FunctionalsEncoder)
         directions, phases = _draw(config, self.speech.encoder.names)
         self.register_buffer("directions", directions, persistent=False)
@@ -110,7 +104,6 @@ class EvidenceNet(nn.Module):
         nn.init.zeros_(self.speech_output.weight)
         nn.init.zeros_(self.text_output.weight)
 
-    @torch.no_grad()
     def fit_inputs(self, batches: Iterable[Batch]) -> None:
         """Take mean and deviation of every statistic from training batches; only once.
 
@@ -125,40 +118,17 @@ class EvidenceNet(nn.Module):
         ConfigError
             If no utterance has speech.
         """
-        if bool(self.fitted):
-            return
-        mean = torch.zeros(self.mean.shape, dtype=torch.float64)
-        square = torch.zeros_like(mean)  # sum of squared distances from the mean
-        total = 0
+        self.standard.fit(self._statistics(batches))
+
+    def _statistics(self, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
+        device = self.bias.device
         for batch in batches:
-            states = read(self.speech, batch.to(self.mean.device), "speech", skip_absent=True)
-            if states is None:
-                continue
-            values = states.values[states.counts > 0, 0].double().cpu()
-            if not len(values):
-                continue
-            away = values.mean(0) - mean
-            share = len(values) / (total + len(values))
-            square += (values - values.mean(0)).square().sum(0) + away.square() * total * share
-            mean += away * share
-            total += len(values)
-        if not total:
-            raise ConfigError(
-                "no training utterance has speech, so its statistics cannot be standardised",
-                "train on a corpus with speech, or choose TextNetConfig",
-            )
-        self.mean.copy_(mean)
-        self.scale.copy_((square / max(total - 1, 1)).sqrt().clamp(min=1e-6))
-        self.fitted.fill_(True)
+            states = read(self.speech, batch.to(device), "speech", skip_absent=True)
+            if states is not None:
+                yield states.values[:, 0], (states.counts > 0)[:, None]
 
     def forward(self, batch: Batch) -> Tensor:
         """Return raw outputs (batch, output): logits or values."""
-        if not torch.compiler.is_compiling() and not bool(self.fitted):
-            raise ConfigError(
-                "EvidenceNet does not know its statistics' means and deviations yet",
-                "fit it or load a checkpoint; in a loop of your own call "
-                "net.fit_inputs(training batches) first",
-            )
         speech, text = read(self.speech, batch, "speech"), read(self.text, batch, "text")
         if speech is None and text is None:
             raise ConfigError(
@@ -180,7 +150,7 @@ class EvidenceNet(nn.Module):
         """(batch, statistic) → (batch, cosine), of length 1 on average."""
         c = self.config
         with torch.autocast(statistics.device.type, enabled=False):
-            away = (statistics.float() - self.mean.float()) / self.scale.float()
+            away = self.standard(statistics)
             angle = away.clamp(-c.clip, c.clip) @ self.directions.float() + self.phases.float()
             cosines = torch.cos(angle) * math.sqrt(2 / c.cosines)
         return cosines.to(self.bias.dtype)

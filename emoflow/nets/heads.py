@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from emoflow.errors import ConfigError
 from emoflow.nets.config import NetConfig
 from emoflow.nets.dropout import Dropout
-from emoflow.nets.states import States, key_mask
+from emoflow.nets.states import States, key_mask, without_padding
 
 __all__ = ["Head", "HeadConfig"]
 
@@ -20,11 +21,15 @@ __all__ = ["Head", "HeadConfig"]
 class HeadConfig(NetConfig):
     """How a sequence becomes one vector; the default is the published one of the towers."""
 
-    kind: Literal["gru", "lstm", "attentive_statistics", "mean"] = "gru"
-    """A recurrent net read at the last real step, or pooling over the real steps:
-    mean and deviation weighted by attention per value, or the plain mean."""
+    kind: Literal["gru", "lstm", "attentive_statistics", "mean", "first", "flat"] = "gru"
+    """A recurrent net read at the last real step; or pooling over the real steps: mean and
+    deviation weighted by attention per value, or the plain mean; or the first step (BERT's
+    [CLS]); or all of the first ``steps`` side by side through a fully connected layer."""
     width: int = 64
-    """Width of the recurrent net, or of the hidden layer that weighs the steps."""
+    """Width of the recurrent net, of the hidden layer that weighs the steps, or of the fully
+    connected layer."""
+    steps: int = 64
+    """Steps that a flat head reads; fewer are filled up with zeros."""
     layers: int = 2
     """Layers of the recurrent net."""
     dropout: float = 0.0
@@ -37,10 +42,11 @@ class HeadConfig(NetConfig):
             raise ConfigError(
                 f"there is no head of kind {self.kind!r}", "choose " + ", ".join(_KINDS)
             )
-        if self.width < 1 or self.layers < 1:
+        if min(self.width, self.layers, self.steps) < 1:
             raise ConfigError(
-                f"head: width {self.width} with {self.layers} layers cannot be built",
-                "give both at least 1",
+                f"head: width {self.width} with {self.layers} layers and {self.steps} steps "
+                "cannot be built",
+                "give each at least 1",
             )
 
 
@@ -56,6 +62,17 @@ class Head(nn.Module):
         self.pool, self.width = _KINDS[config.kind](width, config)
         self.norm = nn.BatchNorm1d(self.width) if config.norm else nn.Identity()
         self.dropout = Dropout(config.dropout)
+        self.frozen = False
+
+    def freeze(self) -> Self:
+        """Let it keep its weights and statistics; it stays in eval mode from now on."""
+        self.frozen = True
+        self.requires_grad_(False)
+        return self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, unless it is frozen."""
+        return super().train(mode and not self.frozen)
 
     def forward(self, states: States) -> Tensor:
         """Read the sequence."""
@@ -107,6 +124,29 @@ class Mean(nn.Module):
         return total / counts.clamp(min=1)[:, None].to(values.dtype)
 
 
+class First(nn.Module):
+    """The first step."""
+
+    def forward(self, states: States) -> Tensor:
+        """(batch, step, width) → (batch, width)."""
+        return states.values[:, 0]
+
+
+class Flat(nn.Module):
+    """The first steps side by side, a fully connected layer, ReLU."""
+
+    def __init__(self, width: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.steps = config.steps
+        self.layer = nn.Linear(width * config.steps, config.width)
+
+    def forward(self, states: States) -> Tensor:
+        """(batch, step, width) → (batch, hidden)."""
+        values = without_padding(states).values[:, : self.steps]
+        values = F.pad(values, (0, 0, 0, self.steps - values.shape[1]))
+        return F.relu(self.layer(values.flatten(1)))
+
+
 class AttentiveStatistics(nn.Module):
     """Mean and standard deviation of each value, its steps weighted by attention.
 
@@ -147,9 +187,19 @@ def _mean(width: int, config: HeadConfig) -> tuple[nn.Module, int]:
     return Mean(), width
 
 
+def _first(width: int, config: HeadConfig) -> tuple[nn.Module, int]:
+    return First(), width
+
+
+def _flat(width: int, config: HeadConfig) -> tuple[nn.Module, int]:
+    return Flat(width, config), config.width
+
+
 _KINDS = {
     "gru": _recurrent,
     "lstm": _recurrent,
     "attentive_statistics": _statistics,
     "mean": _mean,
+    "first": _first,
+    "flat": _flat,
 }

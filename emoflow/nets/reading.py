@@ -27,7 +27,7 @@ def read(tower: Tower, batch: Batch, modality: str, *, skip_absent: bool = False
     looks = skip_absent and not torch.compiler.is_compiling()
     if looks and present is not None and present.device.type == "cpu" and not present.any():
         return None
-    stored: Tensor | None = getattr(batch, f"{modality}_states")
+    stored: Tensor | None = getattr(batch, f"{modality}_states", None)
     states: States
     if stored is not None:
         counts = _real(stored, getattr(batch, f"{modality}_frames"), present)
@@ -35,12 +35,23 @@ def read(tower: Tower, batch: Batch, modality: str, *, skip_absent: bool = False
         dtype = torch.float32 if weight is None else weight.dtype
         states = tower(states=States(stored.to(dtype), counts))
         return states
-    inputs = batch.waveforms if modality == "speech" else batch.tokens
+    inputs, given = _inputs(batch, modality)
     if inputs is None:
         return None
-    given = batch.samples if modality == "speech" else batch.token_counts
     states = tower(inputs, _real(inputs, given, present))
     return states
+
+
+def _inputs(batch: Batch, modality: str) -> tuple[Tensor | None, Tensor | None]:
+    """Return what a tower reads, and its real steps."""
+    if modality == "speech":
+        return batch.waveforms, batch.samples
+    if modality == "text":
+        return batch.tokens, batch.token_counts
+    if batch.signals is None or batch.signals_known is None:
+        return None, None
+    known = batch.signals_known.to(batch.signals.dtype)
+    return torch.cat((batch.signals, known), dim=-1), batch.signal_steps
 
 
 def _real(values: Tensor, counts: Tensor | None, present: Tensor | None) -> Tensor:

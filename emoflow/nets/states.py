@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["States", "join", "key_mask", "without_padding"]
+__all__ = ["States", "join", "key_mask", "real_steps", "without_padding"]
 
 
 class States(NamedTuple):
@@ -34,7 +34,12 @@ def key_mask(states: States) -> Tensor | None:
     steps = values.shape[1]
     if _looks(counts) and bool((counts == steps).all()):
         return None
-    return torch.arange(steps, device=values.device) < counts[:, None]
+    return real_steps(values, counts)
+
+
+def real_steps(values: Tensor, counts: Tensor) -> Tensor:
+    """(batch, step, …), (batch,) → (batch, step) True on real steps."""
+    return torch.arange(values.shape[1], device=values.device) < counts[:, None]
 
 
 def without_padding(states: States) -> States:

@@ -10,13 +10,21 @@ from torch import Tensor, nn
 from emoflow.errors import ConfigError
 from emoflow.nets.attention import AttentionConfig, SelfAttention
 from emoflow.nets.config import NetConfig
-from emoflow.nets.encoders import Encoder, SpeechEncoderConfig, TextEncoderConfig
+from emoflow.nets.encoders import (
+    Encoder,
+    SignalEncoderConfig,
+    SpeechEncoderConfig,
+    TextEncoderConfig,
+)
 from emoflow.nets.frequency_conv import FrequencyConvConfig
+from emoflow.nets.heads import HeadConfig
 from emoflow.nets.pretrained_text import PretrainedTextConfig
+from emoflow.nets.signal_encoders import SignalFeaturesEncoderConfig
 from emoflow.nets.states import States, without_padding
 
-__all__ = ["SpeechTowerConfig", "TextTowerConfig", "Tower"]
+__all__ = ["SignalTowerConfig", "SpeechTowerConfig", "TextTowerConfig", "Tower", "TowerConfig"]
 
+NO_ATTENTION = AttentionConfig(layers=0)
 PUBLISHED_TEXT_ATTENTION = AttentionConfig(layers=5, heads=6)
 
 
@@ -28,6 +36,8 @@ class SpeechTowerConfig(NetConfig):
     """Waveforms to states."""
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     """Self-attention over the states."""
+    head: HeadConfig | None = None
+    """Its own head, for a fusion that reads each side by itself; none takes the net's."""
     frozen: bool = False
     """Whether the tower keeps its weights; it is then computed once per utterance."""
 
@@ -44,12 +54,35 @@ class TextTowerConfig(NetConfig):
     """Tokens to states."""
     attention: AttentionConfig = PUBLISHED_TEXT_ATTENTION
     """Self-attention over the states."""
+    head: HeadConfig | None = None
+    """Its own head, for a fusion that reads each side by itself; none takes the net's."""
     frozen: bool = False
     """Whether the tower keeps its weights; it is then computed once per utterance."""
 
     def build_tower(self) -> Tower:
         """Return the tower, with random weights."""
         return Tower(self)
+
+
+@dataclass(frozen=True)
+class SignalTowerConfig(NetConfig):
+    """The side of the biosignals in a merged net."""
+
+    encoder: SignalEncoderConfig = field(default_factory=SignalFeaturesEncoderConfig)
+    """Features or readings to states."""
+    attention: AttentionConfig = NO_ATTENTION
+    """Self-attention over the states."""
+    head: HeadConfig | None = None
+    """Its own head, for a fusion that reads each side by itself; none takes the net's."""
+    frozen: bool = False
+    """Whether the tower keeps its weights."""
+
+    def build_tower(self) -> Tower:
+        """Return the tower, with random weights."""
+        return Tower(self)
+
+
+TowerConfig = SpeechTowerConfig | TextTowerConfig | SignalTowerConfig
 
 
 class Tower(nn.Module):
@@ -61,7 +94,7 @@ class Tower(nn.Module):
     width: int
     """Width of the states."""
 
-    def __init__(self, config: SpeechTowerConfig | TextTowerConfig) -> None:
+    def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder: Encoder = config.encoder.build_encoder()
@@ -112,9 +145,10 @@ class Tower(nn.Module):
         Parameters
         ----------
         inputs
-            (batch, sample) waveforms or (batch, token) ids; not needed with ``states``.
+            (batch, sample) waveforms, (batch, token) ids or (batch, step, 2 · number) of
+            biosignals; not needed with ``states``.
         counts
-            (batch,) real samples or tokens.
+            (batch,) real samples, tokens or steps.
         states
             What :attr:`frozen_part` gave earlier; the tower continues behind it.
         """

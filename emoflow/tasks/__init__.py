@@ -5,6 +5,7 @@ from emoflow.tasks.callbacks import BatchSeed, Checkpoint, EarlyStop, History
 from emoflow.tasks.checkpoints import AtomicCheckpointIO, load_task, read_checkpoint
 from emoflow.tasks.classifier import EmotionClassifier
 from emoflow.tasks.frozen import KeepFrozen
+from emoflow.tasks.late import CombineLate
 from emoflow.tasks.optimisation import Optimisation
 from emoflow.tasks.regressors import ArousalRegressor, Regressor, ValenceRegressor
 from emoflow.tasks.warm_start import WarmStart
@@ -14,6 +15,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "BatchSeed",
     "Checkpoint",
+    "CombineLate",
     "EarlyStop",
     "EmotionClassifier",
     "History",

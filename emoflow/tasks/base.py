@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import lightning as L
 import numpy as np
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from emoflow import __version__
 from emoflow.errors import ConfigError
 from emoflow.frontends.tokenizers import tokenizer_from_state
-from emoflow.nets import NetConfig
+from emoflow.nets import LateFusion, MergedNet, NetConfig
 from emoflow.tasks.checkpoints import NOTE, check_note, read_checkpoint
 from emoflow.tasks.optimisation import Optimisation
-from emoflow.types import Batch, Needs, Target, Tokenizer, subset_name
+from emoflow.types import Batch, Needs, Target, Tokenizer, every_subset, subset_name
 
-__all__ = ["Predictions", "Task"]
+__all__ = ["Predictions", "Task", "gathered", "merged"]
 
 Predictions = dict[str, np.ndarray]
 """``rows`` (utterance,), finished ``outputs`` (utterance, …) and the truth, sorted by row."""
@@ -69,6 +69,10 @@ class Task(L.LightningModule):
         if self.net_config.ready:
             self.net = self.net_config.build(outputs)
 
+    def with_net(self, net: NetConfig) -> Self:
+        """Return the same task with another net, with random weights."""
+        return type(self)(**{**self.hparams, "net": net})
+
     # ---- what a subclass adds -------------------------------------------------------
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
@@ -99,6 +103,7 @@ class Task(L.LightningModule):
             tokenizer=self.tokenizer if "text" in config.modalities else None,
             max_tokens=config.max_tokens,
             max_seconds=config.max_seconds,
+            signals=config.front_end(),
         )
 
     @property
@@ -131,11 +136,15 @@ class Task(L.LightningModule):
             self.fit_scales(corpus)
 
     def on_fit_start(self) -> None:
-        """Let a net that scales its inputs take the scale from the training split."""
+        """Let what scales its inputs take the scale from the training split."""
         corpus = getattr(self.trainer, "datamodule", None)
-        fit_inputs = getattr(self.net, "fit_inputs", None)
-        if fit_inputs is not None and corpus is not None and self.trainer.ckpt_path is None:
-            fit_inputs(batch.to(self.device) for batch in corpus.training_batches())
+        if corpus is None or self.net is None or self.trainer.ckpt_path is not None:
+            return
+        for module in self.net.modules():
+            fit_inputs = getattr(module, "fit_inputs", None)
+            if fit_inputs is not None:
+                batches = corpus.training_batches(module.fits_on)
+                fit_inputs(batch.to(self.device) for batch in batches)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return probabilities (batch, class) or values (batch,) for a batch."""
@@ -150,30 +159,43 @@ class Task(L.LightningModule):
         return cast(Tensor, self.net(batch)).float()
 
     def _step(self, batch: Batch, stage: str) -> Tensor | None:
-        targets = self._targets(batch)
+        targets = self.targets(batch)
         if stage == "train":
             loss = self.loss(self._outputs(batch), targets)
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch))
             return loss
         modalities = self.net_config.modalities
-        subsets: Sequence[Sequence[str]] = [modalities]
-        if stage == "test" and len(modalities) > 1:
-            subsets = [modalities, *([m] for m in modalities)]
-        for subset in subsets:
-            outputs = self._outputs(batch if subset is modalities else batch.keep(subset))
+        subsets = every_subset(modalities) if stage == "test" else [modalities]
+        for subset, outputs in zip(subsets, self._per_subset(batch, subsets), strict=True):
             self._collected.setdefault(subset_name(subset), []).append(
                 (batch.rows.cpu(), outputs.cpu(), {k: v.cpu() for k, v in targets.items()})
             )
         return None
 
-    def _targets(self, batch: Batch) -> dict[str, Tensor]:
+    def _per_subset(self, batch: Batch, subsets: Sequence[Sequence[str]]) -> list[Tensor]:
+        """Return the net's outputs with only some of the modalities, for each subset."""
+        if len(subsets) > 1 and isinstance(self.net, MergedNet):
+            return [outputs.float() for outputs in self.net.per_subset(batch, subsets)]
+        whole = self.net_config.modalities
+        return [self._outputs(batch if s == whole else batch.keep(s)) for s in subsets]
+
+    def targets(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what the loss compares outputs with."""
         names = (self.target, "emotion_votes") if self.target == "emotion" else (self.target,)
         values = {name: getattr(batch, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor | None:
-        """Return the loss of one batch."""
-        return self._step(batch, "train")
+        """Return the loss of one batch; ``None`` where there is nothing to learn."""
+        return self._step(batch, "train") if self._learns else None
+
+    @property
+    def _learns(self) -> bool:
+        """Whether any weight learns; late fusion of pretrained nets has none that does."""
+        assert self.net is not None
+        if not isinstance(getattr(self.net, "fusion", None), LateFusion):
+            return True  # the optimiser says that everything is frozen
+        return any(p.requires_grad for p in self.net.parameters())
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collect one batch's outputs."""
@@ -203,8 +225,8 @@ class Task(L.LightningModule):
 
     def _score(self, stage: str) -> None:
         full = subset_name(self.net_config.modalities)
-        for subset, parts in _gather(self._collected).items():
-            rows, outputs, targets = _merge(parts)
+        for subset, parts in gathered(self._collected).items():
+            rows, outputs, targets = merged(parts)
             finished = self.finish(outputs.to(self.device)).cpu().numpy()
             truth = {k: v.numpy() for k, v in targets.items()}
             self.predictions[subset] = {"rows": rows.numpy(), "outputs": finished, **truth}
@@ -218,6 +240,8 @@ class Task(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimiser; a pretrained encoder learns at its own, lower rate."""
         assert self.net is not None
+        if not self._learns:
+            return None
         scaled: dict[int, float] = {}
         for module in self.net.modules():
             scale = getattr(module, "learning_rate_scale", None)
@@ -268,8 +292,8 @@ class Task(L.LightningModule):
 _Part = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
-def _gather(collected: dict[str, list[_Part]]) -> dict[str, list[_Part]]:
-    """Return the parts of all processes."""
+def gathered(collected: dict[str, list[_Part]]) -> dict[str, list[_Part]]:
+    """Return the parts (rows, outputs, targets) of all processes."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return collected
     everyone: list[Any] = [None] * torch.distributed.get_world_size()
@@ -281,7 +305,7 @@ def _gather(collected: dict[str, list[_Part]]) -> dict[str, list[_Part]]:
     return merged
 
 
-def _merge(parts: Sequence[_Part]) -> _Part:
+def merged(parts: Sequence[_Part]) -> _Part:
     """Join the parts in the order of the rows; a row that came twice counts once."""
     rows = torch.cat([part[0] for part in parts])
     outputs = torch.cat([part[1] for part in parts])

@@ -97,7 +97,8 @@ class History(L.Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith(("train/", "val/"))
         }
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        groups = trainer.optimizers[0].param_groups if trainer.optimizers else []
+        rate = groups[0]["lr"] if groups else 0.0
         self.rows.append({"epoch": trainer.current_epoch, **values, "lr": rate})
         if trainer.is_global_zero:
             names = list(dict.fromkeys(name for row in self.rows for name in row))

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
-from torch import nn
+from torch import Tensor, nn
 
 from emoflow.data.audit import refuse_overlap
 from emoflow.errors import CheckpointError
+from emoflow.nets import MergedNet
 from emoflow.tasks.base import Task
 from emoflow.tasks.checkpoints import check_note, read_checkpoint
 
@@ -42,42 +43,68 @@ class WarmStart(L.Callback):
         assert isinstance(pl_module, Task)
         pl_module.configure_model()
         for tower, path in self.checkpoints.items():
-            part = getattr(pl_module.net, tower, None)
-            if not isinstance(part, nn.Module):
+            parts = _parts(pl_module.net, tower)
+            if not parts:
                 raise CheckpointError(
                     f"warm start of {tower!r}: this net has no such tower",
                     "name one of its modalities, such as speech or text",
                 )
             if trainer.ckpt_path is None:
-                self._copy(trainer, tower, path, part)
+                self._copy(trainer, pl_module, tower, path, parts)
             if self.freeze:
-                part.freeze()  # type: ignore[operator]
+                for part in parts.values():
+                    freeze = getattr(part, "freeze", None)
+                    part.requires_grad_(False) if freeze is None else freeze()
 
-    def _copy(self, trainer: L.Trainer, tower: str, path: str, part: nn.Module) -> None:
+    def _copy(
+        self,
+        trainer: L.Trainer,
+        task: Task,
+        tower: str,
+        path: str,
+        parts: Mapping[str, nn.Module],
+    ) -> None:
         checkpoint = read_checkpoint(path)
         note = check_note(checkpoint, path=path)
         record: dict[str, Any] | None = note["protocol"]
         corpus = getattr(trainer, "datamodule", None)
         if record is not None and corpus is not None:
             refuse_overlap(record["seen"], corpus.splits, f"the checkpoint {path}")
-        prefix = f"net.{tower}."
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(prefix)
-        }
-        expected = part.state_dict()
-        differing = sorted(
-            name
-            for name in expected.keys() | weights.keys()
-            if name not in weights
-            or name not in expected
-            or weights[name].shape != expected[name].shape
-        )
-        if differing:
+        if "output" in parts and tuple(note["labels"]) != tuple(task.labels):
             raise CheckpointError(
-                f"{path}: its {tower} tower does not fit this net's, they differ in "
-                f"{len(differing)} weights, the first is {differing[0]}",
-                f"give task.net.{tower} the encoder and attention of the pretrained net",
+                f"{path}: its labels are {', '.join(note['labels']) or 'values'}, this task's are "
+                f"{', '.join(task.labels) or 'values'}",
+                "late fusion takes over what each pretrained net decides: give every stage the "
+                "same task.labels, in the same order",
             )
-        part.load_state_dict(weights)
+        for name, part in parts.items():
+            _copy_weights(checkpoint["state_dict"], name, part, f"{path}: its {name}", tower)
+
+
+def _parts(net: nn.Module | None, modality: str) -> Mapping[str, nn.Module]:
+    """Return what a pretrained net of one modality lends: its part's name to this net's."""
+    if isinstance(net, MergedNet):
+        return net.adopted(modality)
+    tower = getattr(net, modality, None)
+    return {modality: tower} if isinstance(tower, nn.Module) else {}
+
+
+def _copy_weights(
+    state: Mapping[str, Tensor], name: str, part: nn.Module, what: str, modality: str
+) -> None:
+    prefix = f"net.{name}."
+    weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    expected = part.state_dict()
+    differing = sorted(
+        key
+        for key in expected.keys() | weights.keys()
+        if key not in weights or key not in expected or weights[key].shape != expected[key].shape
+    )
+    if differing:
+        kind = "tower" if name == modality else "part"
+        raise CheckpointError(
+            f"{what} {kind} does not fit this net's, they differ in "
+            f"{len(differing)} weights, the first is {differing[0]}",
+            f"give task.net.{modality} the encoder, attention and head of the pretrained net",
+        )
+    part.load_state_dict(weights)

@@ -11,13 +11,14 @@ from typing import Literal
 import numpy as np
 
 from emoflow.errors import ConfigError
+from emoflow.testing.e4_kemdy19 import Heard, write_recordings
 from emoflow.testing.folders import is_complete, made_by, write_audio, written_whole
 from emoflow.testing.words import draw_sentence
 from emoflow.types import SAMPLE_RATE, Rating, Speech, Utterance
 
 __all__ = ["write_kemdy19"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other content, so that old folders are replaced."""
 _EMOTIONS = ("neutral", "happy", "surprise", "angry", "sad", "disgust", "fear")
 _TIE_ORDER = ("happy", "neutral", "sad", "angry", "surprise", "fear", "disgust")
@@ -87,7 +88,8 @@ def write_kemdy19(
     """Write a small corpus in KEMDy19's layout and return its utterances.
 
     Speech is noise of about 0.3 s (16 kHz, mono, PCM16). Two files of annotation per session, of
-    the woman and of the man, hold a row for every utterance.
+    the woman and of the man, hold a row for every utterance. Signals are whole recordings, see
+    :mod:`emoflow.testing.e4_kemdy19`.
 
     With ``odd``, what a loader must survive is in it: ids that are wrong, misplaced, repeated, of
     no utterance, or noisy; a byte order mark and CRLF; ``converted`` copies and stray files; wavs
@@ -338,29 +340,19 @@ def _plant_wrong_ids(rows: list[Cells], session: int, person: str) -> None:
 def _write_signals(
     root: Path, rng: np.random.Generator, session: int, lines: Sequence[_Line], odd: bool
 ) -> None:
-    """Write one file per person and signal: ragged, tagged with both speakers' utterances."""
+    """Write one file per person and signal, tagged with both speakers' utterances."""
     for kind in _signals(session, odd):
+        said = [
+            Heard(u.id, u.start, u.end, kind == "ECG" or not (odd and u.id.startswith(_UNTAGGED)))
+            for u in lines
+        ]
         for person in "FM":
-            table = []
-            for line in lines:
-                tagged = kind == "ECG" or not (odd and line.id.startswith(_UNTAGGED))
-                for number, value in enumerate(rng.normal(4, 1, 4).tolist()):
-                    time = line.start + number / 4
-                    cells = [f"{value:.4f}", f"{time:.2f}", f"10:00:{time % 60:06.3f}"]
-                    if kind == "ECG":
-                        cells[:2] = cells[1::-1]
-                    if odd and number == 0:
-                        table.append([*cells[: int(rng.integers(1, 4))], ""])
-                    table.append([*cells, line.id] if tagged else cells)
-            if odd:
-                heard = [row[3] for row in table if len(row) == 4 and row[3]]
-                table += [["?", "", "", name] for name in heard[:1]]
-                table.append(["1", "1", "1", "Sess00_no_such_segment"])
             path = _signal_file(root, kind, f"Sess{session:02}{person}")
             path.parent.mkdir(parents=True, exist_ok=True)
-            empty = odd and (session, kind, person) == (9, "TEMP", "M")
-            rows = [] if empty else table
-            path.write_text("".join(",".join(cells) + "\n" for cells in rows), encoding="utf-8")
+            if odd and (session, kind, person) == (9, "TEMP", "M"):
+                path.write_bytes(b"")
+            else:
+                write_recordings(path, rng, kind, said, odd)
 
 
 def _write_files(root: Path, rng: np.random.Generator, lines: Sequence[_Line], odd: bool) -> None:

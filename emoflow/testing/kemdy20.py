@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,7 @@ from emoflow.types import SAMPLE_RATE
 
 __all__ = ["session_numbers", "write_demo_corpus"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other content, so that old folders are replaced."""
 SCRIPTS = 6
 _ODD = ("silent", "lossy", "empty", "disgust", "tie", "utf8", "crlf")
@@ -52,14 +53,16 @@ def write_demo_corpus(
     sessions: int = 12,
     utterances_per_speaker: int = 56,
     seed: int = 0,
+    planted_signals: bool = True,
 ) -> Path:
     """Write a synthetic corpus in KEMDy20's exact layout, with its oddities, and return it.
 
     Speech is synthesised (16 kHz, mono, PCM16, about 1 to 4 s) and tells arousal; the words
-    (Korean, cp949) tell valence; emotions follow from both, so that a classifier needs both.
+    (Korean, cp949) tell valence; the biosignals tell, dimly, how tense and how warm a body is.
+    Emotions follow from all of it, most from speech and words, so that a classifier needs both.
     Ten simulated raters disagree. ``ceiling.json`` beside ``annotation`` says what an ideal
-    observer reaches against these labels: ``{subset: {metric: score}}`` for the subsets
-    ``speech``, ``text`` and ``speech+text`` (see :func:`emoflow.testing.raters.ceiling`).
+    observer reaches against these labels: ``{subset: {metric: score}}`` for all seven subsets of
+    speech, text and signals (see :func:`emoflow.testing.raters.ceiling`).
 
     What KEMDy20's loaders must survive is in it: ties, ``disqust``, a silent wav, a transcript
     that cannot be decoded, one that is empty without its tags, ``Sess42`` ids in session 17,
@@ -77,6 +80,9 @@ def write_demo_corpus(
         At least 1, at most 999 for each of the six scripts.
     seed
         Another seed gives other speakers, sentences and raters. The same gives the same bytes.
+    planted_signals
+        Whether the signals show the body. If not, they are all of a body at its mean, and nothing
+        but they and the ceilings of subsets with signals is different.
 
     Raises
     ------
@@ -92,19 +98,30 @@ def write_demo_corpus(
     if not 1 <= utterances_per_speaker <= 999 * SCRIPTS:
         raise ConfigError(f"utterances_per_speaker is {utterances_per_speaker}", "give 1 to 5994")
     root = Path(folder)
-    sizes = {"sessions": sessions, "utterances_per_speaker": utterances_per_speaker}
-    made = made_by("write_demo_corpus", seed, version=VERSION, **sizes)
+    made = made_by(
+        "write_demo_corpus",
+        seed,
+        version=VERSION,
+        sessions=sessions,
+        utterances_per_speaker=utterances_per_speaker,
+        planted_signals=planted_signals,
+    )
     if not is_complete(root, made):
         with written_whole(root, made) as partial:
-            _write(partial, session_numbers(sessions), utterances_per_speaker, seed)
+            numbers = session_numbers(sessions)
+            _write(partial, numbers, utterances_per_speaker, seed, planted_signals)
     return root
 
 
-def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
+def _write(
+    root: Path, numbers: list[int], per_speaker: int, seed: int, planted_signals: bool
+) -> None:
     rng = np.random.default_rng([seed, VERSION])
     count = 2 * len(numbers) * per_speaker
     odd = dict(zip(rng.permutation(count).tolist(), _ODD, strict=False))
     moods, sentences = _contents(rng, count, odd)
+    bodies = rng.standard_normal((2 * SCRIPTS * len(numbers), 2))
+    moods = replace(moods, body=bodies[_recordings(len(numbers), per_speaker)])
     panel = RaterPanel.draw(rng)
     ratings = panel.rate(moods, rng)
     for row, kind in odd.items():  # so that even a small corpus has them
@@ -130,13 +147,23 @@ def _write(root: Path, numbers: list[int], per_speaker: int, seed: int) -> None:
         rows = [row for row, line in enumerate(lines) if line.session == session]
         rows.sort(key=lambda row: (lines[row].script, lines[row].start))
         _write_annotation(root, session, rows, lines, ratings)
-    write_signals(root, rng, numbers, lines)
+    if not planted_signals:
+        lines = [replace(line, tension=0.0, warmth=0.0) for line in lines]
+    shown = write_signals(root, np.random.default_rng([seed, VERSION, 1]), numbers, lines)
     (root / "wav" / "file_list.pkl").write_bytes(b"left over from somebody's notebook")
     heard = np.array([row for row in range(count) if odd.get(row) not in ("silent", "empty")], int)
-    scores = ceiling(moods.take(heard), panel, ratings.take(heard), rng)
+    scores = ceiling(
+        moods.take(heard), panel, ratings.take(heard), rng, (shown & planted_signals)[heard]
+    )
     (root / "ceiling.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     (root / "README.md").write_text(
-        _README.format(speakers=2 * len(numbers), utterances=count, seed=seed), encoding="utf-8"
+        _README.format(
+            speakers=2 * len(numbers),
+            utterances=count,
+            seed=seed,
+            signals=_PLANTED if planted_signals else _NOT_PLANTED,
+        ),
+        encoding="utf-8",
     )
 
 
@@ -154,7 +181,22 @@ def _contents(
         for valence, word in zip(moods.valence, moods.word, strict=True)
     ]
     read = np.array([sentence.valence for sentence in sentences])
-    return Moods(moods.emotion, moods.arousal, read, moods.sound, moods.word), sentences
+    return replace(moods, valence=read), sentences
+
+
+def _recordings(sessions: int, per_speaker: int) -> list[int]:
+    """Return of which recording (session, script, speaker) each utterance is, in their order."""
+    return [
+        2 * (session * SCRIPTS + script) + turn % 2
+        for session in range(sessions)
+        for script in range(SCRIPTS)
+        for turn in range(_turns(script, per_speaker))
+    ]
+
+
+def _turns(script: int, per_speaker: int) -> int:
+    """Return how many utterances two speakers have in a script, numbered from 0."""
+    return 2 * len(range(script, per_speaker, SCRIPTS))
 
 
 def _write_session(
@@ -177,8 +219,7 @@ def _write_session(
     for script in range(1, SCRIPTS + 1):
         clock = 20.0 + float(rng.uniform(0, 20))
         numbers = [0, 0]
-        share = len(range(script - 1, per_speaker, SCRIPTS))
-        for turn in range(2 * share):
+        for turn in range(_turns(script - 1, per_speaker)):
             who = turn % 2
             numbers[who] += 1
             segment = f"Sess{session:02d}_script{script:02d}_{names[who]}_{numbers[who]:03d}"
@@ -190,9 +231,8 @@ def _write_session(
             write_audio(wavs / f"{segment}.wav", wave, SAMPLE_RATE)
             (wavs / f"{segment}.txt").write_bytes(_transcript(rng, sentences[row].text, kind))
             seconds = len(wave) / SAMPLE_RATE
-            lines.append(
-                Spoken(session, script, names[who], segment, clock, seconds, moods.arousal[row])
-            )
+            felt = (moods.arousal[row], *moods.body[row].tolist())
+            lines.append(Spoken(session, script, names[who], segment, clock, seconds, *felt))
             clock += seconds + float(rng.uniform(0.2, 1.5))
             row += 1
     return lines
@@ -268,6 +308,11 @@ def _noisy_id(segment: str, number: int) -> str:
     return segment
 
 
+_PLANTED = """\
+skin conductance and heartbeats show, behind what differs between people and
+  recordings, how tense a body is; skin temperature shows how warm it is. Both stay as they are
+  throughout a recording."""
+_NOT_PLANTED = "they show nothing of what the raters saw."
 _README = """\
 # A synthetic demo corpus
 
@@ -279,11 +324,12 @@ on it says anything about people.
 - Speech: a harmonic source, formants, noise and prosody. Pitch, energy, tempo and brightness
   rise with arousal; voices and rooms differ.
 - Words: Korean phrases put together at random. They carry valence; nouns carry none.
-- Labels: ten simulated raters, with biases and noise, judge what the speech and the words
-  reveal. Emotions need both.
-- `ceiling.json`: what an observer who knows exactly what speech, text or both reveal would score
-  against these labels, over the whole corpus, for the emotions neutral, sad, happy, surprise and
-  angry, and for mean arousal and valence.
+- Biosignals: {signals}
+- Labels: ten simulated raters, with biases and noise, judge what speech, words and body reveal.
+  Emotions need speech and words, and a body's state helps; arousal and valence know nothing of it.
+- `ceiling.json`: what an observer who knows exactly what speech, text, signals, or several of them
+  reveal would score against these labels, over the whole corpus, for the emotions neutral, sad,
+  happy, surprise and angry, and for mean arousal and valence.
 - The layout's known oddities are in it on purpose (a silent wav, broken transcripts, ids of
   another session, missing signals): a loader has to survive them.
 """

@@ -22,7 +22,7 @@ def test_a_card_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpora", "kemdy20"]) == 0
     text = capsys.readouterr().out
     assert "Signals" in text
-    assert "kemdy20_signals" in text  # the last part of a cross reference
+    assert "see kemdy20_recording" in text  # the last part of a cross reference
     assert "**" not in text
     assert "``" not in text
     assert ":func:" not in text

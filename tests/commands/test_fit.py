@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,35 @@ def test_testing_a_run_again_gives_the_same_metrics(run: Path, tmp_path: Path, c
     assert "macro_f1" in capsys.readouterr().out
 
 
+def test_nets_retrained_for_each_subset_stand_beside_the_merged_one(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "whole"
+    shutil.copytree(run, folder)
+    words = ["test", "--run", str(folder), "--retrain-subsets"]
+    assert main(words) == 0
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    whole = metrics["splits"]["test"]["subsets"]
+    assert set(metrics["retrained"]) == {"speech", "text"}
+    for subset, scores in metrics["retrained"].items():
+        own = json.loads((folder / "subsets" / subset / "metrics.json").read_text())
+        assert own["splits"]["test"]["subsets"] == {subset: scores}
+        assert own["protocol"]["fingerprint"] == metrics["protocol"]["fingerprint"]
+        gap = metrics["retrained_difference"][subset]["uar"]["value"]
+        assert gap == pytest.approx(whole[subset]["uar"]["value"] - scores["uar"]["value"])
+        net = load_task(folder / "subsets" / subset / "checkpoints" / "best.ckpt").net
+        assert net.modalities == (subset,)
+    assert "speech alone" in capsys.readouterr().out
+    stamps = [p.stat().st_mtime_ns for p in sorted(folder.glob("subsets/*/checkpoints/*"))]
+    assert main(words[:-1]) == 0  # what was retrained stays, and is shown
+    again = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert again["retrained"] == metrics["retrained"]
+    assert stamps == [p.stat().st_mtime_ns for p in sorted(folder.glob("subsets/*/checkpoints/*"))]
+    alone = folder / "stages" / "arousal"
+    assert main(["test", "--run", str(alone), "--retrain-subsets"]) == 1
+    assert "its net has one modality, speech" in capsys.readouterr().err
+
+
 def test_testing_under_another_split_is_refused(run: Path, capsys) -> None:
     assert main(["test", "--run", str(run), "--data.protocol.fold", "1"]) == 1
     assert "trained under another split" in capsys.readouterr().err
@@ -180,7 +210,7 @@ def test_averaged_weights_are_scored_as_they_were_selected(demo_root: Path, tmp_
     content |= {"data": {"class_path": "KEMDy20", "init_args": data}, "average_weights": 0.8}
     content |= {"folder": str(tmp_path), "monitor": "val/rmse_arousal", "patience": None}
     content |= {"trainer": {"max_epochs": 2, "enable_progress_bar": False}}
-    content["task"]["init_args"]["optimisation"] = {"learning_rate": 0.1, "schedule": "constant"}
+    content["task"]["init_args"]["optimisation"] = {"learning_rate": 1.0, "schedule": "constant"}
     run = fit(content)
     metrics = json.loads((run / "metrics.json").read_text())
     history = pd.read_csv(run / "history.csv").set_index("epoch")["val/rmse_arousal"]

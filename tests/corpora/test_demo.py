@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ from emoflow.errors import CorpusError
 from emoflow.testing import write_demo_corpus
 
 LABELS = ("neutral", "sad", "happy", "surprise", "angry")
+SUBSETS = [
+    "speech", "text", "signals", "speech+text", "speech+signals", "text+signals",
+    "speech+text+signals",
+]  # fmt: skip
 
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -37,13 +42,34 @@ def test_it_writes_itself_once_into_the_cache(tmp_path: Path) -> None:
 def test_keys_and_scores_are_the_demo_s() -> None:
     corpus = demo()
     assert corpus.table[0].key.startswith("demo/Sess")
-    emotion = corpus.ceiling("emotion", LABELS)
-    assert emotion is not None
-    assert {"macro_f1", "uar", "accuracy", "weighted_f1"} <= set(emotion)
-    assert not [name for name in emotion if "arousal" in name]
-    assert set(corpus.ceiling("arousal") or {}) == {"rmse_arousal", "ccc_arousal"}
-    assert set(corpus.ceiling("valence") or {}) == {"rmse_valence", "ccc_valence"}
+    for target, metrics in (
+        ("emotion", {"macro_f1", "uar", "accuracy", "weighted_f1"}),
+        ("arousal", {"rmse_arousal", "ccc_arousal"}),
+        ("valence", {"rmse_valence", "ccc_valence"}),
+    ):
+        found = corpus.ceiling(target, LABELS if target == "emotion" else ())
+        assert found is not None
+        assert list(found) == SUBSETS
+        assert all(set(scores) == metrics for scores in found.values())
+    written = json.loads((Path(corpus.root) / "ceiling.json").read_text())
+    for subset, scores in (corpus.ceiling("emotion") or {}).items():
+        assert scores == {name: written[subset][name] for name in scores}
     assert corpus.ceiling("emotion", ("neutral", "sad")) is None
+
+
+def test_an_older_ceiling_is_read_and_a_broken_one_is_none(tmp_path: Path) -> None:
+    root = write_demo_corpus(tmp_path / "mine", sessions=1, utterances_per_speaker=1)
+    path = root / "ceiling.json"
+    scores = json.loads(path.read_text())
+    older = {subset: scores[subset] for subset in SUBSETS if "signals" not in subset}
+    path.write_text(json.dumps(older))
+    assert list(demo(root).ceiling("emotion", LABELS) or {}) == ["speech", "text", "speech+text"]
+    for broken in ("{", "[]", "3", '{"speech": 1}', "{}"):
+        path.write_text(broken)
+        assert demo(root).ceiling("arousal") is None
+        assert demo(root).ceiling("emotion") is None
+    path.unlink()
+    assert demo(root).ceiling("emotion") is None
 
 
 def test_every_oddity_of_the_layout_is_survived(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoflow.data.e4 import E4_UNITS, read_e4_session
+from emoflow.data.e4 import E4_UNITS, parse_numbers, read_e4_file, read_e4_session
 from emoflow.errors import CorpusError
 
 SESSIONS = Path(__file__).resolve().parents[3] / "shared" / "data" / "e4_sessions"
@@ -113,6 +113,38 @@ def test_a_missing_file_has_no_trace(tmp_path: Path) -> None:
     session = read_e4_session(write(tmp_path, IBI=None, EDA=None), findings)
     assert set(session) == {"ACC", "BVP", "HR", "TEMP"}
     assert findings == {"IBI: no file": 1, "EDA: no file": 1}
+
+
+def test_one_file_is_read_as_in_its_session(tmp_path: Path) -> None:
+    session = read_e4_session(write(tmp_path))
+    for name, expected in session.items():
+        trace = read_e4_file(name, tmp_path / f"{name}.csv")
+        np.testing.assert_array_equal(trace.values, expected.values)
+        np.testing.assert_array_equal(trace.times_s, expected.times_s)
+        assert (trace.unit, trace.rate_hz) == (expected.unit, expected.rate_hz)
+
+
+def test_another_signal_is_read_in_the_form_of_a_regular_one(tmp_path: Path) -> None:
+    (tmp_path / "chest.csv").write_text("100\n250\n0.5\n0.7\n")
+    trace = read_e4_file("ECG", tmp_path / "chest.csv")
+    np.testing.assert_array_equal(trace.values, [0.5, 0.7])
+    np.testing.assert_array_equal(trace.times_s, [100, 100.004])
+    assert (trace.unit, trace.rate_hz) == ("1", 250.0)
+
+
+@pytest.mark.parametrize("path", ["absent.csv", ".", "nul\0"])
+def test_a_file_that_cannot_be_read_is_counted(tmp_path: Path, path: str) -> None:
+    findings: Counter[str] = Counter()
+    assert len(read_e4_file("ACC", tmp_path / path, findings).values) == 0
+    assert findings == {"ACC: cannot be read": 1}
+
+
+def test_numbers_of_cells() -> None:
+    cells = ["1.5", " -2e3\t", "", "x", "inf", "nan", "1,5"]
+    found = parse_numbers(cells)
+    np.testing.assert_array_equal(found, [1.5, -2000, *[np.nan] * 5])
+    np.testing.assert_array_equal(parse_numbers(["1", "1e999"]), [1, np.nan])
+    assert parse_numbers([]).shape == (0,)
 
 
 def test_a_folder_that_is_no_session_is_an_error(tmp_path: Path) -> None:

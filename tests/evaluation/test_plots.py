@@ -15,10 +15,12 @@ from emoflow.evaluation import (
     plane_figure,
     reliability_figure,
     save_figure,
+    subsets_figure,
     to_png,
     values_figure,
 )
 from emoflow.evaluation.plots import Panel
+from emoflow.evaluation.tables import SubsetRow
 
 LABELS = ["neutral", "sad", "happy"]
 MATRIX = np.array([[50, 2, 3], [4, 5, 0], [1, 0, 9]])
@@ -110,6 +112,32 @@ def test_reliability() -> None:
     figure = reliability_figure(bins)
     assert [bar.get_height() for bar in figure.axes[1].patches] == [3, 9]
     to_png(figure)
+
+
+def test_subsets_show_score_ceiling_floor_and_the_net_of_its_own() -> None:
+    def score(value: float) -> dict[str, float | None]:
+        return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+    rows = [
+        SubsetRow("speech+text", score(0.8), None, None, 0.9, 0.9),
+        SubsetRow("speech", score(0.5), score(0.6), None, 0.7, 0.5),
+        SubsetRow("text", {"value": 0.3, "low": None, "high": None}, score(0.4), None, None, None),
+    ]
+    figure = subsets_figure(rows, "macro F1", 0.2)
+    (axes,) = figure.axes
+    filled, hollow = (
+        c for c in axes.collections if len(c.get_offsets()) == 3 and c.get_sizes().size
+    )
+    assert filled.get_offsets()[:, 0].tolist() == [0.8, 0.5, 0.3]
+    assert hollow.get_offsets()[1:, 0].tolist() == [0.6, 0.4]
+    assert np.ma.getmaskarray(hollow.get_offsets())[:, 0].tolist() == [True, False, False]
+    top = axes.transData.transform([(0.8, 0), (0.3, 2)])[:, 1]
+    assert top[0] > top[1]  # the first row stands on top
+    assert {"speech+text", "macro F1", "ceiling", "floor", "trained on it alone"} <= words(figure)
+    to_png(figure)
+    plain = subsets_figure([row._replace(retrained=None, ceiling=None) for row in rows], "UAR")
+    assert not {"ceiling", "floor", "trained on it alone"} & words(plain)
+    to_png(plain)
 
 
 def test_nothing_is_left_in_pyplot() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from emoflow.errors import CorpusError
 from emoflow.evaluation import write_report
-from tests.evaluation.fake_run import write_run
+from tests.evaluation.fake_run import write_run, write_subsets_run
 
 
 class Page(HTMLParser):
@@ -79,12 +79,14 @@ def test_says_what_was_trained_on_what_under_which_protocol(page: Page) -> None:
 
 def test_numbers_are_those_of_the_metrics(run: Path, page: Page) -> None:
     test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
-    result = page.section("What each modality is worth")
+    result = page.section("Every metric of every subset")
     for scores in [*test["subsets"].values()]:
         for score in scores.values():
             assert f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]" in result
     assert "floor majority class" + "".join(f" {v:.3f}" for v in _ordered(test["floor"])) in result
-    assert "ceiling leave one rater out 0.830 0.850 0.900 0.900 –" in result
+    limit = "0.830 0.850 0.900 0.900 –"
+    assert f"ceiling leave one rater out {limit}" in page.section("Result on the test split")
+    assert f"ceiling leave one rater out, all modalities {limit}" in result
     happy = test["details"]["speech+text"]["per_class"]["happy"]
     assert f"happy {happy['recall']:.3f} {happy['precision']:.3f}" in page.section("Classes")
     for part in test["slices"]["length"] + test["slices"]["agreement"]:
@@ -127,6 +129,94 @@ def test_a_stage_has_a_report_of_its_own(run: Path, page: Page) -> None:
     assert "Valence from text" in found.text
     assert "CCC valence" in found.text
     assert "Predicted against true valence" in " ".join(str(a.get("alt")) for _, a in found.tags)
+
+
+@pytest.fixture(scope="module")
+def subsets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Metrics of a run over seven subsets, less what is not about subsets."""
+    run = write_subsets_run(tmp_path_factory.mktemp("subsets"))
+    metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text())
+    metrics["splits"]["test"] |= {"labels": [], "slices": {}}
+    return metrics
+
+
+def test_every_subset_of_modalities(subsets: dict[str, Any], tmp_path: Path) -> None:
+    html = write_report(tmp_path, subsets).read_text(encoding="utf-8")
+    page, test = Page(html), subsets["splits"]["test"]
+    assert "Emotions from speech, text and signals" in page.text
+    found = page.section("Every subset of modalities")
+    found = found[: found.index("What a modality adds")]
+    for name, scores in test["subsets"].items():
+        value, ceiling = scores["macro_f1"]["value"], test["ceilings"][name]["macro_f1"]
+        way = (value - test["floor"]["macro_f1"]) / (ceiling - test["floor"]["macro_f1"])
+        cells = [_cell(scores["macro_f1"])]
+        for kind in ("retrained", "retrained_difference"):
+            own = subsets[kind].get(name)
+            cells.append(_cell(own["macro_f1"], sign=kind[9:]) if own else "–")
+        cells += [f"{ceiling:.3f}", f"{100 * way:.0f} %"]
+        assert f"{name} {' '.join(cells)}" in found
+    assert f"floor {test['floor']['macro_f1']:.3f}" in found
+    alts = [attributes.get("alt") for tag, attributes in page.tags if tag == "img"]
+    assert "macro F1 of every subset of modalities" in alts
+
+
+def _cell(score: dict[str, float], sign: str = "") -> str:
+    value = f"{score['value']:+.3f}" if sign else f"{score['value']:.3f}"
+    return f"{value} [{score['low']:.3f}, {score['high']:.3f}]".replace("-0.000", "0.000")
+
+
+def test_what_a_modality_adds(subsets: dict[str, Any], tmp_path: Path) -> None:
+    html = write_report(tmp_path, subsets).read_text(encoding="utf-8")
+    found = Page(html).section("What a modality adds")
+    gains = subsets["splits"]["test"]["gains"]
+    bold = 0
+    for gain in gains:
+        to, score = gain["to"].replace("+", " and "), gain["metrics"]["macro_f1"]
+        possible = gain["ceiling"]["macro_f1"]
+        assert f"{gain['modality']} {to} {_cell(score, '+')} {possible:+.3f}" in found
+        sure = score["low"] > 0 or score["high"] < 0
+        assert (f"<b>{score['value']:+.3f}</b>" in html) == sure
+        bold += sure
+    assert 0 < bold < len(gains)
+
+
+def test_subsets_without_ceilings_intervals_or_other_nets(
+    subsets: dict[str, Any], tmp_path: Path
+) -> None:
+    content = {k: v for k, v in subsets.items() if not k.startswith("retrained")}
+    test = dict(content["splits"]["test"])
+    for name in ("ceiling", "ceilings", "ceiling_source", "gains"):
+        del test[name]
+    content["splits"] = {"test": test}
+    found = Page(write_report(tmp_path, content).read_text(encoding="utf-8")).section(
+        "Every subset"
+    )
+    found = found[: found.index("Every metric of every subset")]
+    assert "trained on it alone" not in found
+    assert "ceiling" not in found
+    assert "What a modality adds" not in found
+    flat = subsets["splits"]["test"] | {"ceiling": {"macro_f1": 0.95}, "ceilings": None}
+    content["splits"] = {"test": flat}
+    text = Page(write_report(tmp_path, content).read_text(encoding="utf-8")).text
+    assert "The ceiling (known) is that of all modalities, shown at every subset." in text
+
+
+def test_of_many_gains_those_to_the_full_set_stand_first(
+    subsets: dict[str, Any], tmp_path: Path
+) -> None:
+    content = json.loads(json.dumps(subsets))
+    content["splits"]["test"]["gains"] *= 2  # as many as there are with faces
+    html = write_report(tmp_path, content).read_text(encoding="utf-8")
+    first, rest = html.split("<summary>To smaller subsets</summary>")
+    first = first[first.index("What a modality adds") :]
+    assert first.count('<th scope="row"') == 6
+    assert "text and signals" in first
+    assert rest[: rest.index("</details>")].count('<th scope="row"') == 12
+
+
+def test_one_subset_has_no_part_on_subsets(run: Path) -> None:
+    text = Page(write_report(run / "stages" / "arousal").read_text(encoding="utf-8")).text
+    assert "subset" not in text
 
 
 def test_works_with_metrics_alone(run: Path, tmp_path: Path) -> None:

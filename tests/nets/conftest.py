@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from emoflow.frontends.signals import FEATURES
 from emoflow.nets import (
     AttentionConfig,
     CompactSpeechConfig,
@@ -14,10 +15,13 @@ from emoflow.nets import (
     MergedNetConfig,
     NetConfig,
     PretrainedTextConfig,
+    SignalNetConfig,
+    SignalTowerConfig,
     SpeechNetConfig,
     SpeechTowerConfig,
     TextNetConfig,
     TextTowerConfig,
+    WaveformConvConfig,
 )
 from emoflow.types import Batch
 
@@ -29,6 +33,8 @@ TINY_BERT = {
 SMALL = AttentionConfig(layers=2, heads=4, feed_forward=64)
 SPEECH = FrequencyConvConfig(channels=(2, 2, 4, 4), strides=(2, 2, 2, 2))  # 32 wide
 POOLED = HeadConfig(kind="attentive_statistics", width=16)
+
+WAVEFORM = WaveformConvConfig(channels=(8, 8, 12))
 
 NETS: dict[str, NetConfig] = {
     "published speech": SpeechNetConfig(SPEECH, SMALL, HeadConfig(width=16)),
@@ -57,12 +63,33 @@ NETS: dict[str, NetConfig] = {
         modality_embedding=True,
         modality_dropout=0.5,
     ),
-    "late": MergedNetConfig(
+    "concatenated": MergedNetConfig(
         SpeechTowerConfig(SPEECH, SMALL),
         TextTowerConfig(JamoTextConfig(width=24), SMALL),
-        fusion="late",
+        fusion="concatenated",
         head=HeadConfig(kind="mean"),
     ),
+    "waveform": SpeechNetConfig(WAVEFORM, AttentionConfig(layers=0), POOLED),
+    "waveform, flat": SpeechNetConfig(
+        WAVEFORM, AttentionConfig(layers=0), HeadConfig(kind="flat", steps=20, width=16)
+    ),
+    "text classifier": TextNetConfig(
+        PretrainedTextConfig(architecture=TINY_BERT, frozen=False),
+        AttentionConfig(layers=0),
+        HeadConfig(kind="first"),
+    ),
+    "signals": SignalNetConfig(),
+    **{
+        f"three, {fusion}": MergedNetConfig(
+            SpeechTowerConfig(WAVEFORM, AttentionConfig(layers=0)),
+            TextTowerConfig(JamoTextConfig(width=16), AttentionConfig(layers=0)),
+            SignalTowerConfig(head=HeadConfig(kind="mean", norm=True)),
+            fusion=fusion,  # type: ignore[arg-type]
+            attention=AttentionConfig(layers=1, heads=2, feed_forward=32),
+            head=POOLED,
+        )
+        for fusion in ("joint", "concatenated", "gated", "crossmodal", "late")
+    },
 }
 
 
@@ -72,9 +99,21 @@ def make_batch(
     *,
     seed: int = 0,
     extra: int = 0,
+    readings: bool = False,
 ) -> Batch:
-    """Random utterances, zero behind their real steps; ``extra`` adds padding."""
+    """Random utterances, zero behind their real steps; ``extra`` adds padding.
+
+    Their biosignals are features in one step, or ``readings`` in several.
+    """
     generator = torch.Generator().manual_seed(seed)
+    steps = tokens if readings else (1,) * len(tokens)
+    numbers = 3 if readings else len(FEATURES)
+    signals = torch.zeros(len(steps), max(steps) + extra * readings, numbers)
+    known = torch.zeros(signals.shape, dtype=torch.bool)
+    for row, count in enumerate(steps):
+        own = torch.Generator().manual_seed(100 * seed + row)
+        known[row, :count] = torch.rand(count, numbers, generator=own) < 0.7
+        signals[row, :count] = 3 * torch.randn(count, numbers, generator=own) * known[row, :count]
     count = len(samples)
     waveforms = torch.zeros(count, max(samples) + 1_000 * extra)
     ids = torch.zeros(count, max(tokens) + extra, dtype=torch.int64)
@@ -87,6 +126,10 @@ def make_batch(
         samples=torch.tensor(samples),
         tokens=ids,
         token_counts=torch.tensor(tokens),
+        signals=signals,
+        signals_known=known,
+        signal_steps=torch.tensor(steps),
+        signals_present=torch.ones(count, dtype=torch.bool),
         speech_present=torch.ones(count, dtype=torch.bool),
         text_present=torch.ones(count, dtype=torch.bool),
     )
@@ -98,6 +141,9 @@ def one(batch: Batch, row: int) -> Batch:
     assert batch.samples is not None
     assert batch.tokens is not None
     assert batch.token_counts is not None
+    assert batch.signals is not None
+    assert batch.signals_known is not None
+    assert batch.signal_steps is not None
     pick = slice(row, row + 1)
     return Batch(
         rows=batch.rows[pick],
@@ -105,6 +151,9 @@ def one(batch: Batch, row: int) -> Batch:
         samples=batch.samples[pick],
         tokens=batch.tokens[pick, : batch.token_counts[row]],
         token_counts=batch.token_counts[pick],
+        signals=batch.signals[pick, : batch.signal_steps[row]],
+        signals_known=batch.signals_known[pick, : batch.signal_steps[row]],
+        signal_steps=batch.signal_steps[pick],
     )
 
 
@@ -112,7 +161,9 @@ def settle(net: torch.nn.Module) -> torch.nn.Module:
     """Give batch norms other than their starting statistics, and set eval mode."""
     generator = torch.Generator().manual_seed(1)
     for name, buffer in net.named_buffers():
-        if name.endswith("running_mean"):
+        if name.endswith("standard.fitted"):
+            buffer.fill_(True)
+        elif name.endswith("running_mean"):
             buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
         elif name.endswith("running_var"):
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))

@@ -8,7 +8,7 @@ from emoflow.errors import ConfigError
 from emoflow.nets import Head, HeadConfig, States
 from emoflow.nets.dropout import Dropout
 
-KINDS = ("gru", "lstm", "attentive_statistics", "mean")
+KINDS = ("gru", "lstm", "attentive_statistics", "mean", "first", "flat")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,6 +43,22 @@ def test_attentive_statistics_by_hand() -> None:
     values = torch.tensor([[[1.0, 5.0], [3.0, 5.0], [9.0, 9.0]]])
     out = head(States(values, torch.tensor([2])))
     torch.testing.assert_close(out, torch.tensor([[2.0, 5.0, 1.0, 0.01]]))
+
+
+def test_first_and_flat_by_hand() -> None:
+    values = torch.arange(12.0).view(2, 3, 2)
+    states = States(values, torch.tensor([2, 3]))
+    torch.testing.assert_close(Head(2, HeadConfig(kind="first"))(states), values[:, 0])
+    head = Head(2, HeadConfig(kind="flat", steps=4, width=8))
+    layer = head.pool.layer
+    assert layer.weight.shape == (8, 8)
+    nn.init.eye_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    expected = torch.tensor([[0.0, 1, 2, 3, 0, 0, 0, 0], [6, 7, 8, 9, 10, 11, 0, 0]])
+    torch.testing.assert_close(head(states), expected)
+    cut = Head(2, HeadConfig(kind="flat", steps=1, width=3))
+    longer = torch.cat((values, 9 + values), dim=1)
+    torch.testing.assert_close(cut(States(longer, torch.tensor([6, 6]))), cut(states))
 
 
 def test_published_heads_parameters() -> None:

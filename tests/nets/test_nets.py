@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from emoflow.nets import (
     SpeechNet,
     SpeechNetConfig,
     SpeechTowerConfig,
+    States,
     TextNetConfig,
     TextTowerConfig,
 )
@@ -25,7 +27,8 @@ from emoflow.types import Batch
 from tests.nets.conftest import NETS, POOLED, SMALL, SPEECH, TINY_BERT, make_batch, one
 
 Build = Callable[..., nn.Module]
-MERGED = ("joint", "joint, projected", "late")
+THREE = tuple(name for name in NETS if name.startswith("three"))
+MERGED = ("joint", "joint, projected", "concatenated", *THREE)
 
 
 def close(a: torch.Tensor, b: torch.Tensor) -> None:
@@ -63,7 +66,7 @@ def test_order_and_companions_do_not_matter(config: NetConfig, build: Build) -> 
     net = build(config)
     first = make_batch((8_000, 20_000), (2, 9))
     turned = make_batch((8_000, 20_000), (2, 9))
-    for name in ("waveforms", "samples", "tokens", "token_counts"):
+    for name in ("waveforms", "samples", "tokens", "token_counts", "signals", "signals_known"):
         setattr(turned, name, getattr(turned, name).flip(0))
     close(net(turned).flip(0), net(first))
 
@@ -101,6 +104,10 @@ def test_an_absent_modality_cannot_reach_the_output(
         batch.tokens[0] = int(filler) if filler == 1e6 else 3
         batch.speech_present = present
         batch.text_present = torch.tensor([False, True, True])
+        assert batch.signals is not None
+        batch.signals[2] = filler
+        batch.signals_known[2] = bool(filler)  # type: ignore[index]
+        batch.signals_present = torch.tensor([True, True, False])
         outputs.append(net(batch))
     assert outputs[0].isfinite().all()
     close(outputs[1], outputs[0])
@@ -114,33 +121,69 @@ def test_an_absent_modality_cannot_reach_the_output(
 @pytest.mark.parametrize("name", MERGED)
 def test_a_left_out_modality_equals_a_missing_one(name: str, build: Build) -> None:
     net, batch = build(NETS[name]), make_batch()
-    speech_only = replace(batch, text_present=torch.zeros(3, dtype=torch.bool))
-    missing = replace(batch, tokens=None, token_counts=None, text_present=None)
+    gone = torch.zeros(3, dtype=torch.bool)
+    speech_only = replace(batch, text_present=gone, signals_present=gone)
+    missing = replace(
+        batch, tokens=None, token_counts=None, text_present=None, signals=None, signals_present=None
+    )
     close(net(speech_only), net(missing))
-    mixed = replace(batch, text_present=torch.tensor([False, False, True]))
+    mixed = replace(speech_only, text_present=torch.tensor([False, False, True]))
     close(net(mixed)[:2], net(missing)[:2])
     assert not torch.allclose(net(batch), net(missing))
     nothing = replace(speech_only, speech_present=torch.zeros(3, dtype=torch.bool))
     assert net(nothing).isfinite().all()
-    assert torch.equal(net(nothing)[0], net(nothing)[1])
+    close(net(nothing)[0], net(nothing)[1])
 
 
-def test_modality_dropout_drops_about_its_share_and_never_both(build: Build) -> None:
-    config = replace(NETS["joint"], modality_dropout=0.4)  # type: ignore[type-var]
-    net = build(config)
+def test_modality_dropout_drops_about_its_share_and_never_all(build: Build) -> None:
+    net = build(replace(NETS["three, joint"], modality_dropout=0.6))  # type: ignore[type-var]
     assert isinstance(net, MergedNet)
-    from emoflow.nets import States
+    torch.manual_seed(3)
+    counts = torch.full((6_000,), 2)
+    no_speech = counts.clone()
+    no_speech[:2_000] = 0
+    values = torch.zeros(6_000, 2, 1)
+    sides = {"speech": States(values, no_speech), "text": States(values, counts),
+             "signals": States(values, counts)}  # fmt: skip
+    dropped = net._drop(sides)
+    kept = torch.stack([side.counts > 0 for side in dropped.values()], dim=1)
+    assert kept.any(dim=1).all()
+    two, three = kept[:2_000], kept[2_000:]
+    assert not two[:, 0].any()
+    assert (~two[:, 1]).float().mean() == pytest.approx(0.3, abs=0.03)
+    assert (~two[:, 2]).float().mean() == pytest.approx(0.3, abs=0.03)
+    codes = (three * torch.tensor([1, 2, 4])).sum(1)
+    shares = torch.bincount(codes, minlength=8) / 4_000
+    expected = torch.tensor([0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4])
+    torch.testing.assert_close(shares, expected, atol=0.02, rtol=0)
 
-    counts = torch.full((4_000,), 2)
-    counts[:100] = 0
-    speech = States(torch.zeros(4_000, 2, 1), counts)
-    text = States(torch.zeros(4_000, 2, 1), torch.full((4_000,), 2))
-    a, b = net._drop([speech, text])
-    assert a is not None
-    assert b is not None
-    assert (a.counts[100:] == 0).float().mean() == pytest.approx(0.2, abs=0.03)
-    assert (b.counts == 0).float().mean() == pytest.approx(0.2, abs=0.03)
-    assert ((a.counts == 0) & (b.counts == 0)).sum() == 0
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", MERGED)
+def test_every_subset_at_once_equals_one_by_one(name: str, build: Build) -> None:
+    net = build(NETS[name])
+    assert isinstance(net, MergedNet)
+    batch = replace(make_batch(), text_present=torch.tensor([True, False, True]))
+    subsets = [m for size in (1, 2, 3) for m in combinations(net.modalities, size)]
+    together = net.per_subset(batch, subsets)
+    for subset, outputs in zip(subsets, together, strict=True):
+        close(outputs, net(batch.keep(subset)))
+
+
+def test_a_net_of_fewer_modalities() -> None:
+    config = NETS["three, gated"]
+    assert isinstance(config, MergedNetConfig)
+    assert config.only(("speech", "text", "signals")) == config
+    pair = config.only(["signals", "text"])
+    assert pair.modalities == ("text", "signals")
+    assert pair.speech is None
+    assert NetConfig.from_plain(pair.to_plain()) == pair
+    with pytest.raises(ConfigError, match="no side for face"):
+        config.only(["face"])
+    with pytest.raises(ConfigError, match="always reads speech"):
+        SpeechNetConfig().only(["text"])
+    with pytest.raises(ConfigError, match="without any side"):
+        replace(config, speech=None, text=None, signals=None)
 
 
 def test_a_batch_without_the_nets_modality_is_refused(build: Build) -> None:
@@ -204,10 +247,8 @@ def test_frozen_parts() -> None:
     assert net.text.frozen_part is net.text
     net.train()
     assert not any(m.training for m in net.speech.modules())
-    assert net.head.training
-    assert {n.split(".")[0] for n, p in net.named_parameters() if p.requires_grad} == {
-        "attention", "head", "output",
-    }  # fmt: skip
+    assert net.fusion.training
+    assert {n.split(".")[0] for n, p in net.named_parameters() if p.requires_grad} == {"fusion"}
 
 
 def test_frozen_by_config() -> None:

@@ -16,7 +16,7 @@ from emoflow.data import Protocol
 from emoflow.errors import CheckpointError, ConfigError
 from emoflow.nets import NetConfig
 from emoflow.tasks import ArousalRegressor, EmotionClassifier, ValenceRegressor, load_task
-from emoflow.tasks.base import Task, _merge
+from emoflow.tasks.base import Task, merged
 from tests.conftest import ENCODERS
 
 LABELS = ("neutral", "happy", "sad", "angry")
@@ -33,7 +33,7 @@ NETS: dict[str, Any] = {
         "class_path": "MergedNetConfig",
         "init_args": {
             **{m: {"encoder": ENCODERS[m], "attention": {"layers": 0}} for m in ("speech", "text")},
-            "fusion": "late",
+            "fusion": "concatenated",
             "head": POOLED,
         },
     }
@@ -155,7 +155,7 @@ def test_rows_that_came_twice_count_once() -> None:
         (torch.tensor([3, 5]), torch.tensor([[3.0], [5.0]]), {"valence": torch.tensor([0.3, 0.5])}),
         (torch.tensor([7]), torch.tensor([[7.0]]), {"valence": torch.tensor([0.7])}),
     ]
-    rows, outputs, targets = _merge(parts)
+    rows, outputs, targets = merged(parts)
     assert rows.tolist() == [3, 5, 7]
     assert outputs.tolist() == [[3.0], [5.0], [7.0]]
     torch.testing.assert_close(targets["valence"], torch.tensor([0.3, 0.5, 0.7]))

@@ -18,6 +18,7 @@ from sklearn.linear_model import RidgeCV
 
 from emoflow.errors import ConfigError, CorpusError, StorageError
 from emoflow.testing import session_numbers, write_demo_corpus
+from tests.testing.signal_files import signal
 
 ID = re.compile(r"^Sess(\d\d)_script0([1-6])_User(\d{3})([MF])_(\d{3})$")
 
@@ -26,6 +27,15 @@ ID = re.compile(r"^Sess(\d\d)_script0([1-6])_User(\d{3})([MF])_(\d{3})$")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "new" / "corpus"
     return write_demo_corpus(folder, sessions=5, utterances_per_speaker=28, seed=1)
+
+
+@pytest.fixture(scope="module")
+def null(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same corpus, its signals without what raters saw."""
+    folder = tmp_path_factory.mktemp("demo") / "null"
+    return write_demo_corpus(
+        folder, sessions=5, utterances_per_speaker=28, seed=1, planted_signals=False
+    )
 
 
 def annotations(root: Path) -> dict[str, list[list[str]]]:
@@ -169,6 +179,9 @@ def test_signals_are_ragged(corpus: Path) -> None:
     assert 0 in sizes
     headers = [p for p in (corpus / "EDA").rglob("*.csv") if len(p.read_text().splitlines()) == 2]
     assert headers
+    broken = [p for p in (corpus / "EDA").rglob("*.csv") if "nan?" in p.read_text()]
+    assert broken
+    assert all(re.match(r"nan\?\d+,,", p.read_text().splitlines()[2]) for p in broken)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 12, 17, 39, 40])
@@ -273,14 +286,67 @@ def test_sizes_out_of_range(tmp_path: Path, options: dict[str, int], message: st
 
 def test_ceiling_beside_the_corpus(corpus: Path) -> None:
     scores = json.loads((corpus / "ceiling.json").read_text())
-    assert list(scores) == ["speech", "text", "speech+text"]
+    assert list(scores) == [
+        "speech", "text", "signals", "speech+text", "speech+signals", "text+signals",
+        "speech+text+signals",
+    ]  # fmt: skip
     for values in scores.values():
         assert set(values) == {
             "macro_f1", "uar", "accuracy", "weighted_f1", "rmse_arousal", "ccc_arousal",
             "rmse_valence", "ccc_valence",
         }  # fmt: skip
-    assert scores["speech+text"]["macro_f1"] > scores["speech"]["macro_f1"] + 0.1
-    assert scores["speech+text"]["macro_f1"] > scores["text"]["macro_f1"] + 0.1
+    macro = {subset: values["macro_f1"] for subset, values in scores.items()}
+    assert macro["speech+text+signals"] > macro["speech+text"] + 0.03
+    for alone in ("speech", "text"):
+        assert macro["speech+text"] > macro[f"{alone}+signals"] > macro[alone]
+        assert macro[alone] > macro["signals"] + 0.1
+    assert macro["signals"] > 0.2
+
+
+def test_signals_that_are_not_planted_change_nothing_else(corpus: Path, null: Path) -> None:
+    files = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("*") if p.is_file())
+    assert files == sorted(str(p.relative_to(null)) for p in null.rglob("*") if p.is_file())
+    changed = {n for n in files if (corpus / n).read_bytes() != (null / n).read_bytes()}
+    assert {n for n in changed if "/" not in n} == {
+        ".emoflow-testing.json", "README.md", "ceiling.json",
+    }  # fmt: skip
+    assert {n.split("/")[0] for n in changed if "/" in n} == {"EDA", "IBI", "TEMP"}
+    with_bodies, scores = (
+        json.loads((root / "ceiling.json").read_text()) for root in (corpus, null)
+    )
+    for subset in ("speech", "text", "speech+text"):
+        assert scores[subset] == scores[f"{subset}+signals"] == with_bodies[subset]
+    assert scores["signals"]["uar"] == pytest.approx(0.2)
+
+
+def lean(rows: list[list[str]], names: set[str]) -> float:
+    """Return the share of the raters' votes that these emotions have."""
+    return float(np.mean([vote in names for row in rows for vote in row[7::3]]))
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_planted_signals_go_with_the_emotions(corpus: Path, null: Path, planted: bool) -> None:
+    """Recordings of faster hearts get more aroused votes, those of warmer skin pleasanter ones."""
+    root = corpus if planted else null
+    recordings: dict[str, list[list[str]]] = {}
+    for name, rows in annotations(root).items():
+        for row in rows[2:]:
+            stem = f"{name[:6]}{row[3].strip()[6:]}".upper().rsplit("_", 1)[0]
+            recordings.setdefault(stem, []).append(row)
+    found = []
+    for folder, sign, more, less in (
+        ("TEMP", 1, {"neutral", "happy", "surprise"}, {"angry", "sad"}),
+        ("IBI", -1, {"happy", "surprise", "angry"}, {"neutral", "sad"}),
+        ("EDA", 1, {"happy", "surprise", "angry"}, {"neutral", "sad"}),
+    ):
+        paths = [p for p in (root / folder).rglob("*.csv") if len(signal(p).values)]
+        assert len(paths) > 40
+        level = [sign * np.nanmean(signal(p).values) for p in paths]
+        votes = [recordings[p.stem.upper()] for p in paths]
+        leans = [lean(rows, more) - lean(rows, less) for rows in votes]
+        found.append(np.corrcoef(level, leans)[0, 1])
+    assert (np.mean(found) > 0.3) == planted
+    assert planted or abs(np.mean(found)) < 0.2
 
 
 def ccc(truth: np.ndarray, guess: np.ndarray) -> float:

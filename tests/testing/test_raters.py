@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from emoflow.testing.raters import (
     EMOTIONS,
     LABELS,
+    Moods,
     RaterPanel,
     Ratings,
     _regression,
@@ -15,13 +21,39 @@ from emoflow.testing.raters import (
     draw_moods,
 )
 
+TEST, TRAIN = slice(0, 1500), slice(1500, 9000)
+SUBSETS = (
+    "speech", "text", "signals", "speech+text", "speech+signals", "text+signals",
+    "speech+text+signals",
+)  # fmt: skip
+
+Scores = dict[str, dict[str, float]]
+
+
+class Drawn(NamedTuple):
+    moods: Moods
+    panel: RaterPanel
+    ratings: Ratings
+    scores: Scores
+    """The ceilings of the utterances in TEST."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) class number, -1 for a tie and for disgust and fear."""
+        number = np.array([LABELS.index(e) if e in LABELS else -1 for e in EMOTIONS])
+        winner = self.ratings.winners()
+        return np.where(winner < 0, -1, number[winner])
+
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[np.random.Generator, object, RaterPanel, Ratings]:
+def drawn() -> Drawn:
+    """Utterances in recordings of ten, as in the demo corpus."""
     rng = np.random.default_rng(3)
-    moods = draw_moods(rng, 1500)
+    moods = draw_moods(rng, TRAIN.stop)
+    moods = replace(moods, body=rng.standard_normal((TRAIN.stop // 10, 2)).repeat(10, axis=0))
     panel = RaterPanel.draw(rng)
-    return rng, moods, panel, panel.rate(moods, rng)
+    ratings = panel.rate(moods, rng)
+    return Drawn(moods, panel, ratings, ceiling(moods.take(TEST), panel, ratings.take(TEST), rng))
 
 
 def test_states_follow_the_process() -> None:
@@ -86,41 +118,110 @@ def test_regression_ceiling_is_that_of_a_known_signal() -> None:
     assert scores["ccc_arousal"] == pytest.approx(0.8, abs=0.01)
 
 
-def test_the_ceiling_needs_both_modalities(drawn: tuple) -> None:
-    rng, moods, panel, ratings = drawn
-    scores = ceiling(moods, panel, ratings, rng)
-    assert list(scores) == ["speech", "text", "speech+text"]
-    both = scores["speech+text"]
-    assert 0.8 < both["macro_f1"] < 0.93
-    for alone in ("speech", "text"):
-        assert 0.45 < scores[alone]["macro_f1"] < both["macro_f1"] - 0.15
+def test_bodies_are_two_standard_normal_numbers_of_nothing_else() -> None:
+    moods = draw_moods(np.random.default_rng(0), 40_000)
+    given = np.c_[moods.body, moods.arousal, moods.valence, moods.sound, moods.word > 0]
+    assert moods.body.mean(0) == pytest.approx([0, 0], abs=0.02)
+    assert moods.body.std(0) == pytest.approx([1, 1], abs=0.02)
+    assert np.abs(np.corrcoef(given.T)[:2] - np.eye(6)[:2]).max() < 0.02
+    assert all(np.abs(moods.body[moods.emotion == k].mean(0)).max() < 0.2 for k in range(7))
+
+
+@pytest.mark.parametrize(
+    ("tension", "warmth", "more"),
+    [(2, -2, "angry"), (2, 2, "happy"), (2, 2, "surprise"), (-2, -2, "sad"), (-2, 2, "neutral")],
+)
+def test_a_body_tilts_the_emotion_and_no_mark(tension: float, warmth: float, more: str) -> None:
+    moods = draw_moods(np.random.default_rng(0), 4000)
+    panel = RaterPanel.draw(np.random.default_rng(1))
+    even, tilted = (
+        panel.rate(replace(moods, body=np.tile(np.array(body, float), (4000, 1))), rng)
+        for body, rng in (
+            ((0, 0), np.random.default_rng(2)),
+            ((tension, warmth), np.random.default_rng(2)),
+        )
+    )
+    number = EMOTIONS.index(more)
+    assert (tilted.emotion == number).mean() > 1.15 * (even.emotion == number).mean()
+    assert (tilted.arousal == even.arousal).all()
+    assert (tilted.valence == even.valence).all()
+
+
+def test_the_ceiling_needs_speech_and_text_and_then_signals(drawn: Drawn) -> None:
+    scores = drawn.scores
+    assert tuple(scores) == SUBSETS
+    macro, uar = ({k: v[name] for k, v in scores.items()} for name in ("macro_f1", "uar"))
+    everything, both = macro["speech+text+signals"], macro["speech+text"]
+    assert 0.85 < everything < 0.95
+    assert 0.75 < both < 0.87
+    assert 0.05 < everything - both < 0.14
+    for values in (macro, uar):
+        for alone in ("speech", "text"):
+            assert values[alone] + 0.02 < values[f"{alone}+signals"] < values["speech+text"] - 0.05
+            assert values["signals"] + 0.15 < values[alone]
+    assert 0.22 < macro["signals"] < 0.40
+    assert uar["signals"] > 0.24
+
+
+def test_signals_say_nothing_of_arousal_and_valence(drawn: Drawn) -> None:
+    scores = drawn.scores
     assert 0.9 < scores["speech"]["ccc_arousal"] < 0.97
     assert 0.9 < scores["text"]["ccc_valence"] < 0.97
     assert scores["speech"]["ccc_valence"] < 0.5
     assert scores["text"]["ccc_arousal"] < 0.5
     assert scores["speech"]["rmse_arousal"] < 0.4 < scores["text"]["rmse_arousal"]
+    marks = ("rmse_arousal", "ccc_arousal", "rmse_valence", "ccc_valence")
+    for subset in ("speech", "text", "speech+text"):
+        for name in marks:
+            assert scores[f"{subset}+signals"][name] == scores[subset][name]
+    arousal, valence = drawn.ratings.take(TEST).means()
+    assert scores["signals"]["ccc_arousal"] == scores["signals"]["ccc_valence"] == 0
+    assert scores["signals"]["rmse_arousal"] == pytest.approx(arousal.std(), abs=0.03)
+    assert scores["signals"]["rmse_valence"] == pytest.approx(valence.std(), abs=0.03)
 
 
-def test_no_decision_on_the_latent_state_beats_the_ceiling(drawn: tuple) -> None:
-    """A forest that sees the hidden mood itself, and other utterances' labels."""
-    from sklearn.ensemble import RandomForestClassifier
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_a_learner_that_sees_what_is_hidden_comes_near_the_ceiling(
+    drawn: Drawn, subset: str
+) -> None:
+    """A logistic regression on the hidden numbers, learnt from other utterances' labels."""
+    moods = drawn.moods
+    numbers = {
+        "speech": (moods.arousal[:, None], moods.sound[:, None]),
+        "text": (moods.valence[:, None], moods.word[:, None] == np.arange(1, 4)),
+        "signals": (moods.body, np.empty((len(moods), 0))),
+    }
+    chosen = [numbers[name] for name in subset.split("+")]
+    square = PolynomialFeatures(2, include_bias=False).fit_transform(
+        np.hstack([c[0] for c in chosen])
+    )
+    seen = StandardScaler().fit_transform(np.hstack([square, *(c[1] for c in chosen)]))
+    label, (train, test) = drawn.labels, (np.arange(len(moods))[part] for part in (TRAIN, TEST))
+    train, test = train[label[train] >= 0], test[label[test] >= 0]
+    learner = LogisticRegression(max_iter=300).fit(seen[train], label[train])
+    given = learner.predict_proba(seen[test])
+    prior = np.bincount(label[train]) / len(train)
+    best = drawn.scores[subset]
+    accuracy = accuracy_score(label[test], given.argmax(1))
+    uar = balanced_accuracy_score(label[test], (given / prior).argmax(1))
+    assert best["accuracy"] - 0.03 < accuracy < best["accuracy"] + 0.015
+    assert best["uar"] - 0.03 < uar < best["uar"] + 0.02
 
-    rng, _, panel, _ = drawn
-    moods = draw_moods(rng, 6000)
-    ratings = panel.rate(moods, rng)
-    winner = ratings.winners()
-    number = np.array([LABELS.index(e) if e in LABELS else -1 for e in EMOTIONS])
-    label = np.where(winner < 0, -1, number[winner])
-    seen = np.stack([moods.arousal, moods.valence, moods.sound, moods.word == 1], axis=1)
-    rows = np.flatnonzero(label >= 0)
-    train, test = rows[rows < 3000], rows[rows >= 3000]
-    forest = RandomForestClassifier(100, min_samples_leaf=10, random_state=0)
-    guess = forest.fit(seen[train], label[train]).predict(seen[test])
-    tested = np.arange(3000, 6000)
-    scores = ceiling(moods.take(tested), panel, ratings.take(tested), rng)["speech+text"]
-    accuracy = accuracy_score(label[test], guess)
-    assert accuracy < scores["accuracy"] + 0.005
-    assert accuracy > scores["accuracy"] - 0.04
+
+def test_what_signals_do_not_show_stays_hidden(drawn: Drawn) -> None:
+    few = slice(0, 250)
+    given = (drawn.moods.take(few), drawn.panel, drawn.ratings.take(few))
+
+    def scores(*which: bool) -> Scores:
+        return ceiling(*given, np.random.default_rng(1), np.tile(np.array(which), (250, 1)))
+
+    nothing, tension = scores(False, False), scores(True, False)
+    for subset in ("speech", "text", "speech+text"):
+        assert nothing[f"{subset}+signals"] == nothing[subset] == tension[subset]
+    assert nothing["signals"]["uar"] == pytest.approx(0.2)
+    assert nothing["signals"]["macro_f1"] < 0.2
+    for subset in ("signals", "speech+text+signals"):
+        assert nothing[subset]["uar"] + 0.01 < tension[subset]["uar"]
 
 
 def test_ceiling_of_a_single_utterance_is_finite() -> None:

@@ -5,6 +5,11 @@ rate. Whatever the readings are, the features are finite numbers with a mask.
 """
 
 from emoflow.frontends.signals.extract import SignalFeatures, signal_features
+from emoflow.frontends.signals.inputs import (
+    SignalFeatureInput,
+    SignalReadings,
+    SignalReadingsInput,
+)
 from emoflow.frontends.signals.options import SignalOptions
 from emoflow.frontends.signals.table import FEATURES, SIGNALS, SKIN_BANDS, SignalFeature
 from emoflow.traces import SignalTrace
@@ -14,8 +19,11 @@ __all__ = [
     "SIGNALS",
     "SKIN_BANDS",
     "SignalFeature",
+    "SignalFeatureInput",
     "SignalFeatures",
     "SignalOptions",
+    "SignalReadings",
+    "SignalReadingsInput",
     "SignalTrace",
     "signal_features",
 ]

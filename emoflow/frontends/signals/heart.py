@@ -23,7 +23,14 @@ from emoflow.frontends.signals.measured import Measured, shortened
 from emoflow.frontends.signals.options import Window
 from emoflow.traces import SignalTrace
 
-__all__ = ["HEART_SOURCES", "Intervals", "beat_intervals", "clean_intervals", "heart_features"]
+__all__ = [
+    "HEART_SOURCES",
+    "Intervals",
+    "beat_intervals",
+    "clean_intervals",
+    "heart_features",
+    "heart_intervals",
+]
 
 HEART_SOURCES = ("ECG", "IBI", "BVP")
 """What beats are told from, the surest first."""
@@ -60,7 +67,17 @@ class Intervals(NamedTuple):
 def heart_features(
     signals: Mapping[str, SignalTrace], window: Window, sources: tuple[str, ...] = HEART_SOURCES
 ) -> tuple[Measured, str | None]:
-    """Return heart rate and its variability, and of which signal they are.
+    """Return heart rate and its variability, and of which signal they are."""
+    intervals, quality, source = heart_intervals(signals, window, sources)
+    if source is None:
+        return Measured({}, {}, quality), None
+    return Measured(_statistics(intervals), {"heart": intervals.covered}, quality), source
+
+
+def heart_intervals(
+    signals: Mapping[str, SignalTrace], window: Window, sources: tuple[str, ...] = HEART_SOURCES
+) -> tuple[Intervals, dict[str, str], str | None]:
+    """Return intervals between beats, the quality of each source, and which one they are of.
 
     The first of ``sources`` with 20 seconds of good intervals is taken, or else the one with most.
     """
@@ -79,9 +96,7 @@ def heart_features(
         if intervals.covered >= _ENOUGH_SECONDS:
             break
         quality[name] = shortened(quality[name], intervals.covered)
-    if source is None:
-        return Measured({}, {}, quality), None
-    return Measured(_statistics(longest), {"heart": longest.covered}, quality), source
+    return longest, quality, source
 
 
 def beat_intervals(name: str, trace: SignalTrace, window: Window) -> tuple[Intervals, str]:

@@ -24,11 +24,9 @@ from emoflow.frontends.signals.options import Window
 from emoflow.frontends.signals.table import SKIN_BANDS
 from emoflow.traces import SignalTrace
 
-__all__ = ["Response", "skin_features", "skin_responses", "tonic_part"]
+__all__ = ["EDA", "Response", "skin_features", "skin_responses", "tonic_part"]
 
-_EDA = Kind(
-    low=0.01, high=100.0, slowest_hz=1.0, stuck_seconds=5.0, steepest=10.0, least_swing=1e-6
-)
+EDA = Kind(low=0.01, high=100.0, slowest_hz=1.0, stuck_seconds=5.0, steepest=10.0, least_swing=1e-6)
 _TONIC_HZ = 0.05
 _SMOOTH_HZ = 1.0
 _ASYMMETRY = 0.02
@@ -49,7 +47,7 @@ def skin_features(signals: Mapping[str, SignalTrace], window: Window, least_scr:
     """Return features of the slow part, the fast part, the responses, and the spectrum, in µS."""
     if "EDA" not in signals:
         return Measured({}, {}, {"EDA": "absent"})
-    stretch = even_readings(signals["EDA"], window, _EDA)
+    stretch = even_readings(signals["EDA"], window, EDA)
     if stretch.quality != GOOD:
         return Measured({}, {}, {"EDA": stretch.quality})
     found = _powers(stretch)

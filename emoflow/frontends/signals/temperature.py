@@ -9,16 +9,16 @@ from emoflow.frontends.signals.measured import Measured
 from emoflow.frontends.signals.options import Window
 from emoflow.traces import SignalTrace
 
-__all__ = ["temperature_features"]
+__all__ = ["TEMP", "temperature_features"]
 
-_TEMP = Kind(low=10.0, high=50.0, slowest_hz=0.1, stuck_seconds=20.0, steepest=2.0)
+TEMP = Kind(low=10.0, high=50.0, slowest_hz=0.1, stuck_seconds=20.0, steepest=2.0)
 
 
 def temperature_features(signals: Mapping[str, SignalTrace], window: Window) -> Measured:
     """Return mean, variance, and the fitted line of skin temperature in °C."""
     if "TEMP" not in signals:
         return Measured({}, {}, {"TEMP": "absent"})
-    stretch = even_readings(signals["TEMP"], window, _TEMP)
+    stretch = even_readings(signals["TEMP"], window, TEMP)
     if stretch.quality != GOOD:
         return Measured({}, {}, {"TEMP": stretch.quality})
     there = ~stretch.missing
