@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -161,35 +160,6 @@ def test_testing_a_run_again_gives_the_same_metrics(run: Path, tmp_path: Path, c
     assert main(["test", "--run", str(run)]) == 0
     assert (run / "metrics.json").read_bytes() == before
     assert "macro_f1" in capsys.readouterr().out
-
-
-def test_nets_retrained_for_each_subset_stand_beside_the_merged_one(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "whole"
-    shutil.copytree(run, folder)
-    words = ["test", "--run", str(folder), "--retrain-subsets"]
-    assert main(words) == 0
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    whole = metrics["splits"]["test"]["subsets"]
-    assert set(metrics["retrained"]) == {"speech", "text"}
-    for subset, scores in metrics["retrained"].items():
-        own = json.loads((folder / "subsets" / subset / "metrics.json").read_text())
-        assert own["splits"]["test"]["subsets"] == {subset: scores}
-        assert own["protocol"]["fingerprint"] == metrics["protocol"]["fingerprint"]
-        gap = metrics["retrained_difference"][subset]["uar"]["value"]
-        assert gap == pytest.approx(whole[subset]["uar"]["value"] - scores["uar"]["value"])
-        net = load_task(folder / "subsets" / subset / "checkpoints" / "best.ckpt").net
-        assert net.modalities == (subset,)
-    assert "speech alone" in capsys.readouterr().out
-    stamps = [p.stat().st_mtime_ns for p in sorted(folder.glob("subsets/*/checkpoints/*"))]
-    assert main(words[:-1]) == 0  # what was retrained stays, and is shown
-    again = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert again["retrained"] == metrics["retrained"]
-    assert stamps == [p.stat().st_mtime_ns for p in sorted(folder.glob("subsets/*/checkpoints/*"))]
-    alone = folder / "stages" / "arousal"
-    assert main(["test", "--run", str(alone), "--retrain-subsets"]) == 1
-    assert "its net has one modality, speech" in capsys.readouterr().err
 
 
 def test_testing_under_another_split_is_refused(run: Path, capsys) -> None:
