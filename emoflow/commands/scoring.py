@@ -183,15 +183,21 @@ def subset_folders(folder: Path) -> dict[str, Path]:
 
 
 def _retrained(folder: Path, predictions: pd.DataFrame, task: Task) -> dict[str, Any]:
-    """Return scores of nets trained for a subset alone, and how far the whole net is ahead."""
+    """Return scores of nets trained for a subset alone, and how far the whole net is ahead.
+
+    The difference is over the utterances that both were tested on: alone, a net leaves out those
+    that lack all of its modalities.
+    """
     scores, differences = {}, {}
     test = predictions[predictions["split"] == "test"]
     for subset, place in subset_folders(folder).items():
         metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
         own = pd.read_parquet(place / "predictions.parquet")
+        own = own[(own["split"] == "test") & own["key"].isin(test["key"])]
         scores[subset] = metrics["splits"]["test"]["subsets"][subset]
+        shared = test[test["key"].isin(own["key"])]
         differences[subset] = subset_difference(
-            test, own[own["split"] == "test"], subset, target=task.target, labels=task.labels
+            shared, own, subset, target=task.target, labels=task.labels
         )
     return {"retrained": scores, "retrained_difference": differences} if scores else {}
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from emoflow.errors import ConfigError
 from emoflow.nets import AttentionConfig, SelfAttention, States
+from emoflow.nets.attention import CrossAttention
 
 
 def pair(norm: str, activation: str) -> tuple[SelfAttention, nn.TransformerEncoder]:
@@ -44,6 +45,32 @@ def test_equals_torchs_encoder(norm: str, activation: str) -> None:
     torch.testing.assert_close(
         mine(States(values, full)).values, theirs(values), atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@torch.no_grad()
+def test_attention_to_another_sequence_equals_torchs(norm: str) -> None:
+    mine, theirs = pair(norm, "relu")
+    cross = CrossAttention(24, mine.config).eval()
+    cross.own.load_state_dict(mine.state_dict())
+    states = States(torch.randn(3, 9, 24), torch.tensor([9, 4, 0]))
+    source = States(torch.randn(3, 5, 24), torch.tensor([5, 2, 0]))
+    beyond = torch.arange(5) >= source.counts[:, None]
+    expected = states.values
+    for layer in theirs.layers:
+        asks = layer.norm1(expected) if norm == "pre" else expected
+        heard = layer.self_attn(asks, source.values, source.values, key_padding_mask=beyond)[0]
+        expected = expected + heard if norm == "pre" else layer.norm1(expected + heard)
+        wide = layer.norm2(expected) if norm == "pre" else expected
+        fed = layer.linear2(layer.linear1(wide).relu())
+        expected = expected + fed if norm == "pre" else layer.norm2(expected + fed)
+    if theirs.norm is not None:
+        expected = theirs.norm(expected)
+    got = cross(states, source)
+    torch.testing.assert_close(got.values[0], expected[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(got.values[1, :4], expected[1, :4], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(got.values[2], states.values[2])  # nothing to attend to
+    assert cross(states, None) is states
 
 
 def test_gradients_equal_torchs_in_training() -> None:
