@@ -22,7 +22,7 @@ from emoflow.nets import (
     SpeechNetConfig,
     SpeechTowerConfig,
 )
-from tests.nets.conftest import TINY_BERT
+from tests.nets.conftest import NETS, TINY_BERT
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def parse(arguments: list[str], default: NetConfig | None = None) -> NetConfig:
     return net
 
 
-def test_jsonargparse_reads_yaml(config: NetConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [n for n in NETS if not n.startswith("three")] + ["three, late"])
+def test_jsonargparse_reads_yaml(name: str, tmp_path: Path) -> None:
+    config = NETS[name]
     file = tmp_path / "net.yaml"
     file.write_text(yaml.safe_dump({"net": config.to_plain()}))
     assert parse(["--config", str(file)]) == config
