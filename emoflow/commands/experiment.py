@@ -7,8 +7,9 @@ import re
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from contextvars import Context
+from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,10 +52,14 @@ class Stage:
     net: NetConfig | None = None
     """The task's net instead of the one in the config."""
 
+    @cached_property
+    def _dumped(self) -> dict[str, Any]:
+        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
+        return dict(yaml.safe_load(text))
+
     def plain(self) -> dict[str, Any]:
         """Return the whole config as plain data."""
-        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
-        content = dict(yaml.safe_load(text))
+        content = deepcopy(self._dumped)
         if self.net is not None:
             content["task"]["init_args"]["net"] = self.net.to_plain()
         return content

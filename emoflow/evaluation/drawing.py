@@ -64,18 +64,24 @@ def to_png(figure: Figure, dpi: int = 160) -> bytes:
     a dollar.
     """
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
+    from PIL import Image
 
     families = _families()
     for words in figure.findobj(Text):
         words.set_fontfamily(families)
         words.set_parse_math(False)
-    buffer = io.BytesIO()
     with matplotlib.rc_context({"font.family": families, "text.parse_math": False}):  # for ticks
+        canvas = FigureCanvasAgg(figure)
         if engine := figure.get_layout_engine():
             engine.execute(figure)
-            figure.set_layout_engine("none")  # or saving would lay it out, and draw it, twice more
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+            figure.set_layout_engine("none")
+        figure.set_dpi(dpi)
+        canvas.draw()  # savefig would draw it twice
+        pixels = np.asarray(canvas.buffer_rgba())
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(buffer, format="png", dpi=(dpi, dpi))
     return buffer.getvalue()
 
 
@@ -109,13 +115,10 @@ def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure, sizes in inches, that draws without a display."""
     import logging
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def plain_axes(axes: Axes) -> None:
