@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,22 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ.pop("EMOFLOW_CACHE")
     else:
         os.environ["EMOFLOW_CACHE"] = before
+
+
+@contextmanager
+def without_reports() -> Iterator[None]:
+    """Leave out a fit's report, pictures and latency: they take as long as a small fit itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("write_report", "save_figure", "latency"):
+            patch.setattr(f"emoflow.commands.scoring.{name}", lambda *_: {})
+        yield
+
+
+@pytest.fixture
+def no_report() -> Iterator[None]:
+    """The fits of a test leave no report; others test that they do."""
+    with without_reports():
+        yield
 
 
 @pytest.fixture(scope="session")

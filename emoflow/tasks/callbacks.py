@@ -11,11 +11,11 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from emoflow.data.paths import atomic_write
 from emoflow.evaluation import better
+from emoflow.tasks.seeding import seed_torch
 
 __all__ = ["BatchSeed", "Checkpoint", "EarlyStop", "History"]
 
@@ -32,7 +32,7 @@ class BatchSeed(L.Callback):
         """Seed torch, numpy and random; each process differently."""
         place = f"{self.seed} {trainer.current_epoch} {batch_idx} {trainer.global_rank}"
         number = zlib.crc32(place.encode())
-        torch.manual_seed(number)
+        seed_torch(number, pl_module.device)
         np.random.seed(number)
         random.seed(number)
 

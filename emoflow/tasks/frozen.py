@@ -18,6 +18,7 @@ from emoflow.data.store import FeatureStore
 from emoflow.errors import ConfigError
 from emoflow.frontends.augment_speech import Augmentation, SpeechAugment
 from emoflow.tasks.base import Task
+from emoflow.tasks.seeding import seed_torch
 
 __all__ = ["KeepFrozen", "weights_digest"]
 
@@ -155,7 +156,7 @@ def _one_by_one(
 ) -> Iterator[np.ndarray]:
     """Yield the same for random views: an utterance's draw depends on its name alone."""
     for i, name in enumerate(names):
-        torch.manual_seed(zlib.crc32(name.encode()))
+        seed_torch(zlib.crc32(name.encode()), inputs.device)
         yield next(_together(part, inputs[i : i + 1, : int(counts[i])], counts[i : i + 1]))
 
 

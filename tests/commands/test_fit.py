@@ -105,6 +105,7 @@ def test_frozen_towers_are_those_of_the_pretrained_stages(run: Path) -> None:
         assert all(torch.equal(own[name], merged[name]) for name in names)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_same_command_twice_gives_the_same_metrics(
     run: Path, tiny_config: Path, tmp_path: Path
 ) -> None:
@@ -173,6 +174,7 @@ def test_environment_says_what_ran_where(run: Path) -> None:
     assert environment["command"]
 
 
+@pytest.mark.usefixtures("no_report")
 def test_averaged_weights_are_scored_as_they_were_selected(demo_root: Path, tmp_path: Path) -> None:
     content = unimodal("ArousalRegressor", "speech")
     protocol = {"name": "sessions", "folds": 5, "validation": 0.3}

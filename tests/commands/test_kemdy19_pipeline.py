@@ -13,6 +13,8 @@ from emoflow.testing import write_kemdy19
 from tests.frontends.test_tokenizers import train_pieces
 from tests.nets.conftest import TINY_BERT
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 SUBSETS = ["speech+text+signals", "speech+text", "speech+signals", "text+signals"]
 SUBSETS += ["speech", "text", "signals"]
 

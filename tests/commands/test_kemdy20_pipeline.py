@@ -17,6 +17,8 @@ from emoflow.tasks import load_task
 from tests.frontends.test_tokenizers import train_pieces
 from tests.nets.conftest import TINY_BERT
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 SMALL = ["--task.net.attention.layers", "1", "--task.net.attention.heads", "2"]
 SMALL += ["--task.net.attention.feed_forward", "16", "--task.net.head.width", "8"]
 QUICK = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"]

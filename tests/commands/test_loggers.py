@@ -12,6 +12,8 @@ from emoflow.commands.loggers import wandb_is_logged_in
 from tests.tasks.test_base import LABELS, NETS
 from tests.wandb_log import read
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 
 def config(root: Path, kind: str) -> dict[str, Any]:
     """One stage: emotions from text, two epochs."""

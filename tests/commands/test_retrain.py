@@ -11,6 +11,8 @@ from emoflow.commands.fit import fit
 from emoflow.tasks import load_task
 from tests.conftest import ENCODERS
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 POOLED = {"kind": "attentive_statistics", "width": 8}
 
 

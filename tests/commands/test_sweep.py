@@ -14,7 +14,7 @@ import yaml
 from emoflow.cli import main
 from emoflow.commands.experiment import read_stages
 from emoflow.data.locks import FileLock
-from tests.conftest import ENCODERS
+from tests.conftest import ENCODERS, without_reports
 from tests.tasks.test_base import LABELS, NETS, POOLED
 from tests.wandb_log import read
 
@@ -61,9 +61,7 @@ def config(root: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_report() -> Iterator[None]:
-    """A tested run's report has tests of its own, and takes longer than these fits."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emoflow.commands.scoring.write_report", lambda *_: None)
+    with without_reports():
         yield
 
 
