@@ -110,9 +110,7 @@ def test_every_config_of_the_two_systems_is_here() -> None:
 
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_it_learns_what_was_planted(
-    name: str, corpora: dict[str, Path], tmp_path: Path
-) -> None:
+def test_it_learns_what_was_planted(name: str, corpora: dict[str, Path], tmp_path: Path) -> None:
     words = [*SYSTEMS[name]]
     if name.startswith("emergency"):
         root = corpora["emergency"]

@@ -26,7 +26,7 @@ def survives_damage(
     rng = np.random.default_rng(seed)
     try:
         for number in range(count):
-            file.write_bytes(damaged(content, rng))
+            overwrite(file, damaged(content, rng))
             refusal = ""
             try:
                 found, counted = _read(make())
@@ -41,6 +41,13 @@ def survives_damage(
                 assert found >= whole or grown, f"damage {number}: a silent loss"
     finally:
         file.write_bytes(content)
+
+
+def overwrite(file: Path, content: bytes) -> None:
+    """Write in place: a file that is emptied first is flushed to disk by some file systems."""
+    with file.open("r+b") as stream:
+        stream.write(content)
+        stream.truncate()
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:

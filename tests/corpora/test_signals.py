@@ -20,7 +20,7 @@ from emoflow.testing import write_kemdy19
 from emoflow.testing.e4_kemdy19 import LEAD
 from emoflow.traces import SignalRecording
 from emoflow.types import Utterance
-from tests.corpora.fuzz import damaged
+from tests.corpora.fuzz import damaged, overwrite
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -150,7 +150,7 @@ def survive(
             broken = content
             for _ in range(int(rng.choice([1, 4, 20]))):
                 broken = damaged(broken, rng) if len(broken) > 1 else broken
-            file.write_bytes(broken)
+            overwrite(file, broken)
             recording = recording_of()
             for trace in recording.traces.values():
                 assert len(trace.values) == len(trace.times_s)

@@ -14,7 +14,7 @@ import pytest
 from emoflow.data.archive_contents import open_archive
 from emoflow.data.archives import find_archives
 from emoflow.errors import CorpusError
-from tests.corpora.fuzz import damaged
+from tests.corpora.fuzz import damaged, overwrite
 from tests.data.zip_files import ENCRYPTED, STORED, UTF8, File, split, write_zip, zip_bytes
 
 NAME = "전기사고/8.전기사고_1.json"
@@ -200,7 +200,7 @@ def test_damage_is_an_error_or_changes_nothing(tmp_path: Path, kind: str, count:
     assert whole == expected
     refusals = []
     for number in range(count):
-        path.write_bytes(damaged(content, rng))
+        overwrite(path, damaged(content, rng))
         try:
             found = read(path)
         except CorpusError as error:

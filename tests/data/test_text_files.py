@@ -17,7 +17,7 @@ from emoflow.data.text_files import (
     walk,
 )
 from emoflow.errors import CorpusError
-from tests.corpora.fuzz import damaged
+from tests.corpora.fuzz import damaged, overwrite
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
@@ -89,7 +89,7 @@ def test_a_broken_workbook_is_refused_by_name(tmp_path: Path) -> None:
     path = _workbook(tmp_path / "a.xlsx", [["번호", "문장"], *[[n, f"문장 {n}"] for n in range(9)]])
     content, rng, refusals = path.read_bytes(), np.random.default_rng(0), []
     for _ in range(300):
-        path.write_bytes(damaged(content, rng))
+        overwrite(path, damaged(content, rng))
         try:
             read_sheet(path)
         except CorpusError as error:
