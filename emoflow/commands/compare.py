@@ -70,12 +70,12 @@ def _show(result: Mapping[str, Any]) -> None:
 
     from emoflow.evaluation.compare_words import cautions
     from emoflow.evaluation.tables import interval_text, metric_order, number
-    from emoflow.evaluation.wording import counted
+    from emoflow.evaluation.wording import counted, of_speakers
 
     console = Console(highlight=False)
     runs = result["runs"]
     metrics = metric_order(list(runs[0]["metrics"]))
-    people = f" of {counted(result['speakers'], 'speaker')}" if result["speakers"] else ""
+    people = of_speakers(result["speakers"])
     table = Table(
         title=f"{counted(result['utterances'], 'utterance')}{people}, {result['split']} split, "
         f"protocol {result['protocol']['name']} {str(result['protocol']['fingerprint'])[:12]}",

@@ -17,6 +17,7 @@ from emoflow.evaluation.tables import (
     number,
     subset_rows,
 )
+from emoflow.evaluation.wording import counted, of_speakers
 
 __all__ = ["print_summary"]
 
@@ -29,9 +30,9 @@ def print_summary(folder: Path, results: Mapping[str, Mapping[str, Any]]) -> Non
         names = [n for n, v in test["floor"].items() if isinstance(v, (int, float))]
         protocol = metrics["protocol"]
         table = Table(
-            title=f"{name or metrics['experiment']}: {test['utterances']} test utterances of "
-            f"{test['speakers']} speakers, protocol {protocol['name']} "
-            f"{protocol['fingerprint'][:12]}",
+            title=f"{name or metrics['experiment']}: "
+            f"{counted(test['utterances'], 'test utterance')}{of_speakers(test['speakers'])}, "
+            f"protocol {protocol['name']} {protocol['fingerprint'][:12]}",
             title_justify="left",
         )
         table.add_column("test")

@@ -23,6 +23,7 @@ from emoflow.evaluation.wording import (
     counted,
     explanations,
     listed,
+    of_speakers,
 )
 
 __all__ = ["check_page", "write_comparison"]
@@ -96,7 +97,7 @@ def write_comparison(comparison: Comparison, path: str | Path, command: str = ""
 
 
 def _heading(result: Mapping[str, Any], title: str) -> str:
-    people = f" of {counted(result['speakers'], 'speaker')}" if result["speakers"] else ""
+    people = of_speakers(result["speakers"])
     mark = str(result["protocol"]["fingerprint"])[:12]
     words = (
         f"{TARGETS[result['target']]} of {counted(result['utterances'], 'utterance')}{people}, the "

@@ -11,7 +11,7 @@ import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def to_png(figure: Figure, dpi: int = 160) -> bytes:
         words.set_fontfamily(families)
         words.set_parse_math(False)
     with matplotlib.rc_context({"font.family": families, "text.parse_math": False}):  # for ticks
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)  # partly without types
         if engine := figure.get_layout_engine():
             engine.execute(figure)
             figure.set_layout_engine("none")

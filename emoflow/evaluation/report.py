@@ -23,6 +23,7 @@ from emoflow.evaluation.wording import (
     counted,
     explanations,
     listed,
+    of_speakers,
 )
 
 __all__ = ["write_report"]
@@ -90,8 +91,7 @@ def _heading(run: RunFolder) -> str:
         words += f" of {corpus['name']}"
     if test:
         words += f" and tested on {counted(test['utterances'], 'utterance')}"
-        if test.get("speakers"):
-            words += f" of {counted(test['speakers'], 'speaker')}"
+        words += of_speakers(test.get("speakers"))
     name = str(protocol.get("name", ""))
     mark = str(protocol.get("fingerprint", ""))[:12]
     under = f"Protocol “{name}”" + (f", fingerprint {mark}" if mark else "") + ". "

@@ -14,6 +14,7 @@ from emoflow.evaluation.drawing import BLUE, GREEN, INK, ORANGE, new_figure, pla
 from emoflow.evaluation.page import Html
 from emoflow.evaluation.sweep import SettingScores, SweepScores, value_text
 from emoflow.evaluation.tables import metric_order, metric_title, number
+from emoflow.evaluation.wording import counted, of_speakers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -253,9 +254,11 @@ def _tests(scores: SweepScores, tests: Sequence[Mapping[str, Any]]) -> list[str]
             row.append("–" if None in values else _mean(values))
         row += [html.score(one[metric]) for one in found]
         rows.append([*row, number(splits[0]["floor"].get(metric))])
+    speakers = splits[0]["speakers"]
     words = (
-        f"{splits[0]['utterances']:,} utterances of {splits[0]['speakers']:,} speakers; below each "
-        "score its 95 % interval over speakers. Scores of other settings are not shown."
+        f"{counted(splits[0]['utterances'], 'utterance')}{of_speakers(speakers)}; below each score "
+        f"its 95 % interval over {'speakers' if speakers else 'utterances'}. Scores of other "
+        "settings are not shown."
     )
     return [html.text(words), html.table(header, rows)]
 

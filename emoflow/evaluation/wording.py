@@ -69,6 +69,11 @@ def counted(count: Any, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def of_speakers(count: int | None) -> str:
+    """Return `` of 12 speakers``, to go behind utterances; nothing where they are unknown."""
+    return f" of {counted(count, 'speaker')}" if count else ""
+
+
 def listed(subset: str) -> str:
     """Return a subset in words: ``speech, text and signals``."""
     *first, last = subset.split("+")

@@ -111,3 +111,15 @@ def test_one_subset_shows_every_metric_with_its_interval(
         f"{'metrics':<8} RUN/metrics.json",
         f"{'weights':<8} RUN/checkpoints/best.ckpt",
     ]
+
+
+def test_speakers_are_counted_where_they_are_known(
+    seven: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    test = seven["splits"]["test"]
+    title = next(line for line in shown(seven, capsys) if "test utterances" in line)
+    assert f"{test['utterances']} test utterances of {test['speakers']} speakers, pro" in title
+    unknown = {**seven, "splits": {"test": {**test, "speakers": 0}}}
+    title = next(line for line in shown(unknown, capsys) if "test utterances" in line)
+    assert f"{test['utterances']} test utterances, protocol" in title
