@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoflow.errors import ConfigError, CorpusError, ProtocolError
+from emoflow.evaluation.multilabel import decode, encode
 from emoflow.evaluation.rows import name_column, output_columns, require, scored
 from emoflow.evaluation.run_folder import RunFolder
 from emoflow.evaluation.subsets import main_subset, paired
@@ -171,6 +172,10 @@ def _side(name: str, run: RunFolder, split: str, subset: str | None) -> Side:
             f"{chosen} with a known {target}",
             again,
         )
+    if target == "emotions":  # one order in all runs, whatever that of their outputs
+        order = sorted(labels)
+        texts = {c: encode(decode(rows[c], order), order) for c in ("emotions", "predicted")}
+        rows = rows.assign(**texts)
     return Side(name, run, chosen, part, rows)
 
 

@@ -152,6 +152,13 @@ def test_any_number_of_emotions(tmp_path: Path) -> None:
         assert run["per_class"]["happy"]["recall"] == pytest.approx(
             sk.recall_score(*happy), abs=1e-6
         )
+    turned = frames["fair"].copy()  # by a run whose labels are in another order
+    for column in ("emotions", "predicted"):
+        turned[column] = ["|".join(text.split("|")[::-1]) for text in turned[column]]
+    other = write_run(tmp_path / "turned" / "fair", turned, labels=LABELS[::-1])
+    same = compare([tmp_path / "poor", other], repeats=300).result["pairs"][0]
+    assert same["metrics"] == pair["metrics"]
+    assert same["agreement"] == pair["agreement"]
     path = write_comparison(found, tmp_path / "page.html")
     page = Page(path.read_text(encoding="utf-8"))
     assert f"happy {runs[0]['per_class']['happy']['support']} " in page.section("Recall")
