@@ -174,7 +174,7 @@ def _side(name: str, run: RunFolder, split: str, subset: str | None) -> Side:
         )
     if target == "emotions":  # one order in all runs, whatever that of their outputs
         order = sorted(labels)
-        texts = {c: encode(decode(rows[c], order), order) for c in ("emotions", "predicted")}
+        texts = {c: encode(decode(list(rows[c]), order), order) for c in ("emotions", "predicted")}
         rows = rows.assign(**texts)
     return Side(name, run, chosen, part, rows)
 
