@@ -46,7 +46,7 @@ class Stage:
 
     name: str
     config: Any
-    """Namespace of jsonargparse; ``dump`` gives its YAML."""
+    """Namespace of jsonargparse, left as it is from here on; :meth:`plain` gives its content."""
     parser: Any
     net: NetConfig | None = None
     """The task's net instead of the one in the config."""
