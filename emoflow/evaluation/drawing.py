@@ -58,7 +58,16 @@ _OTHERS = list(_EMOTIONS.values())
 
 
 def to_png(figure: Figure, dpi: int = 160) -> bytes:
-    """Return a figure as PNG bytes; equal figures give equal bytes.
+    """Return a figure as PNG bytes; equal figures give equal bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(to_pixels(figure, dpi)).save(buffer, format="png", dpi=(dpi, dpi))
+    return buffer.getvalue()
+
+
+def to_pixels(figure: Figure, dpi: int = 100) -> NDArray[np.uint8]:
+    """Return a figure's pixels, (height, width, 3).
 
     Hangul is drawn with a font that comes with emoflow's dependencies, on any machine; ``$`` is
     a dollar.
@@ -66,7 +75,6 @@ def to_png(figure: Figure, dpi: int = 160) -> bytes:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
-    from PIL import Image
 
     families = _families()
     for words in figure.findobj(Text):
@@ -79,17 +87,7 @@ def to_png(figure: Figure, dpi: int = 160) -> bytes:
             figure.set_layout_engine("none")
         figure.set_dpi(dpi)
         canvas.draw()  # savefig would draw it twice
-        pixels = np.asarray(canvas.buffer_rgba())
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert("RGB").save(buffer, format="png", dpi=(dpi, dpi))
-    return buffer.getvalue()
-
-
-def to_pixels(figure: Figure, dpi: int = 100) -> NDArray[np.uint8]:
-    """Return a figure's pixels, (height, width, 3)."""
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(to_png(figure, dpi))).convert("RGB"))
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 @functools.cache

@@ -12,7 +12,6 @@ from emoflow.cli import main
 from emoflow.commands.config_files import find_config, shipped_configs
 from emoflow.commands.experiment import read_stages
 from emoflow.errors import ConfigError, EmoflowError
-from tests.commands.test_systems import SYSTEMS
 
 CONFIGS = sorted(path.name for path in shipped_configs().glob("*.yaml"))
 SYSTEM_A, SYSTEM_C = ("demo", "kemdy20", "kemdy20-paper"), ("kemdy19", "kemdy19-paper")
@@ -44,8 +43,8 @@ def test_the_promised_configs_are_shipped() -> None:
     assert {f"{name}.yaml" for name in promised} <= set(CONFIGS)
 
 
-@pytest.mark.parametrize("name", [c for c in CONFIGS if Path(c).stem not in SYSTEMS])
-def test_every_shipped_config_parses(name: str) -> None:  # those of SYSTEMS: where they are fitted
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_shipped_config_parses(name: str) -> None:
     stages = plain(name)
     assert list(stages) == STAGES.get(Path(name).stem, [""])
     assert {one["experiment"] for one in stages.values()} == {Path(name).stem}

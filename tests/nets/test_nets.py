@@ -28,7 +28,7 @@ from tests.nets.conftest import NETS, POOLED, SMALL, SPEECH, TINY_BERT, make_bat
 
 Build = Callable[..., nn.Module]
 THREE = tuple(name for name in NETS if name.startswith("three"))
-COMPILED = ("joint", "compact speech, normed", "waveform", *THREE[-2:])
+COMPILED = ("joint", "jamo", "compact speech, normed", "signals", "waveform", *THREE[-2:])
 """Between them they have every part."""
 MERGED = ("joint", "joint, projected", "concatenated", "into text", "stacked", *THREE)
 
